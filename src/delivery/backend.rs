@@ -1,0 +1,194 @@
+//! What the engine knows of a way out: these traits and nothing else.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::message::{Content, Message, Outcome, Receiver, ReceiverId};
+
+/// One message on its way to some receivers over one backend: what is armed, sent and settled together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What is said, and the context a backend may want.
+    pub message: Arc<Message>,
+    /// The words, in the language of these receivers.
+    pub content: Arc<Content>,
+    /// To whom; never empty.
+    pub receivers: Vec<Receiver>,
+}
+
+/// A configured way out. It hands out sessions; each runs on a worker thread of its own.
+pub trait Backend: Send + Sync {
+    /// How many sessions may be open at once.
+    fn connections(&self) -> usize;
+
+    /// How many receivers of this message may stand in one [`Batch`].
+    fn batch_limit(&self, message: &Message) -> usize;
+
+    /// Makes the way ready: connects, greets, authenticates.
+    fn open(&self) -> Result<Box<dyn Session>, Trouble>;
+
+    /// Does what [`Backend::open`] does, sends nothing, and tells what was said, secrets hidden.
+    fn probe(&self) -> Result<String, Trouble>;
+}
+
+/// An open way out, used by one worker.
+pub trait Session: Send {
+    /// Sends batch after batch from the desk until it has no more, or until this session should not be used again.
+    ///
+    /// Every receiver of every batch it took ends in exactly one of these: settled, given back, or in a batch reported lost. Whatever is left
+    /// over when this returns or panics the desk sorts by itself: armed receivers are unknown, the others were not sent.
+    fn run(&mut self, desk: &mut dyn Desk) -> Result<Ended, Trouble>;
+}
+
+/// How a session's run ended without trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The desk had no more; the session may be run again.
+    Idle,
+    /// The session is used up (its server closed it, its maximum of messages or age is reached): open another for what is left.
+    Close,
+}
+
+/// Where a session takes its work and leaves its results.
+pub trait Desk {
+    /// The next batch, if there is one now. A session may take one before the last is settled, to pipeline its envelope.
+    fn next(&mut self) -> Option<Batch>;
+
+    /// Writes down durably that these receivers of the batch (by index into `batch.receivers`) may get the message from now on. Without
+    /// an `Ok` no byte that can be accepted may leave. What was settled before is written in the same commit.
+    ///
+    /// On `Err` the session forgets the batch: the desk has sorted its receivers. Before DATA it may go on after RSET; after a
+    /// 354 the connection is closed without a dot.
+    fn arm(&mut self, batch: &Batch, receivers: &[usize]) -> Result<(), NotArmed>;
+
+    /// The result for one receiver of a batch taken from this desk. It is durable at the next arm, or 20 ms later.
+    fn settle(&mut self, receiver: &Receiver, result: Report);
+
+    /// Takes back receivers that were not tried, without a word in their history: they go again, before others. Used when a
+    /// connection must be changed or when the server wants the rest in a new transaction.
+    fn again(&mut self, batch: Batch);
+
+    /// The link failed after this batch's envelope was begun and before it was armed: certainly not sent. Each goes once more, alone; whoever
+    /// meets it again has a temporary failure.
+    fn lost(&mut self, batch: Batch, failure: Failure);
+}
+
+/// The store refused to arm: somebody else has the rows, or the disk is full. Nothing may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the batch could not be armed")]
+pub struct NotArmed;
+
+/// What one try came to for one receiver.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// The backend took it; its last reply, which may carry a queue id.
+    Accepted {
+        /// The reply in full.
+        reply: String,
+        /// Its code.
+        code: Option<u16>,
+        /// Its enhanced code.
+        enhanced: Option<String>,
+    },
+    /// It did not, or nobody knows.
+    Failed(Outcome, Failure),
+}
+
+impl Report {
+    /// The outcome of the attempt.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Accepted { .. } => Outcome::Accepted,
+            Self::Failed(outcome, _) => *outcome,
+        }
+    }
+}
+
+/// Why something did not work, told so that an admin needs no log beside it. No secret stands in any of its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// The server's reply code.
+    pub code: Option<u16>,
+    /// The enhanced status code (RFC 3463).
+    pub enhanced: Option<String>,
+    /// What went wrong, in one line: the server's own words where there are some.
+    pub error: String,
+    /// The whole error chain with what was being done, to which server, in which phase, and how long it took.
+    pub traceback: String,
+    /// What was said in this transaction.
+    pub transcript: Option<String>,
+    /// The server, as `host:port`.
+    pub server: Option<String>,
+    /// The phase: `connect`, `greeting`, `tls`, `ehlo`, `auth`, `mail`, `rcpt`, `data`, `block`, `dot`, `build`, …
+    pub phase: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The way itself does not work: no receiver is to blame. It opens the backend's breaker.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+pub struct Trouble {
+    /// What was met.
+    pub failure: Failure,
+    /// Whether the server refused our credentials: such are tried once an hour only, or the account gets locked.
+    pub auth: bool,
+    /// The server asked to be left alone for this long.
+    pub retry_after: Option<Duration>,
+}
+
+/// The simple kind of backend: RapidSMS's `send`. It gets one message, its context and N receivers, tries all of them, and says which failed.
+/// `Direct` makes a [`Backend`] of it.
+pub trait Gateway: Send + Sync {
+    /// Tries every receiver of the batch. `arm` is called once, before anything leaves that could arrive; when it refuses, nothing may leave and
+    /// the call returns `Ok`.
+    fn send(
+        &self,
+        batch: &Batch,
+        arm: &mut dyn FnMut() -> Result<(), NotArmed>,
+    ) -> Result<(), SendError>;
+}
+
+/// A gateway's answer when not all went well (RapidSMS 0.21, `MessageSendingError` with `failed_identities`).
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{failure}")]
+pub struct SendError {
+    /// What went wrong with the call as a whole.
+    pub failure: Failure,
+    /// Whether another try can help where nothing more exact is said.
+    pub permanent: bool,
+    /// Who is meant.
+    pub failed: Failed,
+}
+
+/// Whom a [`SendError`] means. Receivers are named by Postroom's own number, never by an address that a gateway may have rewritten.
+#[derive(Clone, Debug)]
+pub enum Failed {
+    /// Everybody: the gateway gave no list.
+    All,
+    /// Only these; who is not named was accepted.
+    Only(Vec<Named>),
+    /// The gateway promises a result for each receiver: `Ok` names the accepted. Who is left out is unknown.
+    Each {
+        /// Accepted.
+        accepted: Vec<ReceiverId>,
+        /// Refused.
+        failed: Vec<Named>,
+    },
+}
+
+/// One failed receiver in a gateway's answer.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Who.
+    pub receiver: ReceiverId,
+    /// Whether another try can help.
+    pub permanent: bool,
+    /// Why.
+    pub failure: Failure,
+}

@@ -1,0 +1,6 @@
+//! Postroom.
+
+pub mod delivery;
+pub mod message;
+pub mod query;
+pub mod store;

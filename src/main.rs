@@ -1,0 +1,3 @@
+//! The `postroom` binary.
+
+fn main() {}

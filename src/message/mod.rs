@@ -1,0 +1,18 @@
+//! The nouns, and nothing but the nouns: no I/O, no SQL, no terminal. Every other module speaks in these types.
+
+mod attempt;
+mod content;
+mod id;
+mod receiver;
+mod state;
+mod text;
+
+pub use attempt::{Attempt, Outcome};
+pub use content::{Body, Content};
+pub use id::{AttemptId, ContentId, JobId, MessageId, ReceiverId};
+pub use receiver::{Delivery, Message, Receiver};
+pub use state::{Reason, State, Status};
+pub use text::{DisplayText, Text};
+
+/// A point in time, always UTC; days are made local only where a person reads or asks.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

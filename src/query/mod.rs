@@ -1,0 +1,114 @@
+//! The query language: text in, [`Query`] out. Pure: it knows the words and their places, not the store.
+//!
+//! Words joined by space are AND, `-` in front negates, `,` inside a value is OR.
+
+use std::ops::Range;
+
+use crate::message::{Delivery, Reason, Status, Timestamp};
+
+/// A whole question: every term must hold. No term: everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// The terms, in the order they were written.
+    pub terms: Vec<Term>,
+}
+
+/// One word of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// A `-` stood in front.
+    pub negated: bool,
+    /// What is asked.
+    pub predicate: Predicate,
+    /// Where it stands in the text, in bytes.
+    pub span: Range<usize>,
+}
+
+/// What one word asks of a receiver. The values inside one predicate are alternatives; no list is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Predicate {
+    /// `status:`
+    Status(Vec<Status>),
+    /// `reason:`
+    Reason(Vec<Reason>),
+    /// `type:`, the whole word, case ignored.
+    Type(Vec<String>),
+    /// `backend:`, by name.
+    Backend(Vec<String>),
+    /// `lang:`, by tag, case ignored.
+    Language(Vec<String>),
+    /// `user:`, the whole value, case ignored.
+    User(Vec<String>),
+    /// `to:`
+    To(Vec<To>),
+    /// `key:`, the whole value, case ignored.
+    Key(Vec<String>),
+    /// `subject:`, a substring, case ignored.
+    Subject(Vec<String>),
+    /// `id:`
+    Id(Vec<i64>),
+    /// `code:`
+    Code(Vec<Code>),
+    /// `failed:`, the failed count.
+    Failed(Vec<Range<i64>>),
+    /// `sent:`
+    Sent(Vec<When>),
+    /// `created:`
+    Created(Vec<When>),
+    /// `is:`
+    Is(Vec<Is>),
+    /// `delivery:`
+    Delivery(Vec<Delivery>),
+    /// Bare words: a substring of subject, user or identity, case ignored (under three letters a prefix); a bare number is also an id.
+    Words(Vec<String>),
+}
+
+/// One value of `to:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The whole identity, case ignored.
+    Identity(String),
+    /// `@example.com`: every identity of that domain; without the `@`.
+    Domain(String),
+}
+
+/// One value of `code:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A reply code such as 451.
+    Reply(u16),
+    /// An enhanced code such as 4.7.1.
+    Enhanced(String),
+}
+
+/// One value of a question for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// It has no time (`none`).
+    Never,
+    /// It has one (`yes`).
+    Any,
+    /// From (inclusive) until (exclusive); an open end is `None`.
+    Between(Option<Timestamp>, Option<Timestamp>),
+}
+
+/// One value of `is:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Is {
+    /// An engine holds the row now.
+    Sending,
+    /// An operator holds it back.
+    Held,
+    /// Its next try lies in the future.
+    Scheduled,
+}
+
+/// A query that could not be read: the place, what is wrong with it and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct QueryError {
+    /// What is wrong, and what would be right.
+    pub message: String,
+    /// Where, in bytes of the text.
+    pub span: Range<usize>,
+}

@@ -1,0 +1,241 @@
+//! What the store answers with.
+
+use serde_json::Value;
+
+use crate::message::{
+    Attempt, Content, Delivery, JobId, MessageId, ReceiverId, State, Status, Text, Timestamp,
+};
+
+/// A receiver as a table shows it: the row an operator works with.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its number.
+    pub id: ReceiverId,
+    /// The message it belongs to.
+    pub message_id: MessageId,
+    /// The caller's own id of the message.
+    pub message_key: Text,
+    /// The message's type.
+    pub kind: Text,
+    /// When it was handed over.
+    pub created_at: Timestamp,
+    /// The subject in its language.
+    pub subject: Text,
+    /// The application's name of the person.
+    pub user: Option<Text>,
+    /// Where the backend delivers.
+    pub identity: Text,
+    /// The backend's name.
+    pub backend: Text,
+    /// Its language.
+    pub language: Text,
+    /// Status and reason.
+    pub state: State,
+    /// How many tries failed.
+    pub failed_count: u32,
+    /// How many times it was accepted.
+    pub sent_count: u32,
+    /// When it was last accepted.
+    pub sent_at: Option<Timestamp>,
+    /// When it is tried next; `None`: not by itself.
+    pub next_attempt_at: Option<Timestamp>,
+    /// An engine holds it now.
+    pub sending: bool,
+    /// What a delivery report told.
+    pub delivery: Option<Delivery>,
+}
+
+/// Everything about one receiver.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    /// The row of the table.
+    pub row: Row,
+    /// The whole message's status, derived from all its receivers: `error`, `failed`, `sent`, `sending` or `not_sent`.
+    pub message_status: &'static str,
+    /// The content in its language.
+    pub content: Content,
+    /// The message's metadata and the receiver's own.
+    pub message_metadata: Value,
+    /// See [`Detail::message_metadata`].
+    pub receiver_metadata: Value,
+    /// The header From of the message, if it has one.
+    pub from: Option<Text>,
+    /// The Message-ID's local part or client reference.
+    pub uid: Text,
+    /// Who handed the message over.
+    pub created_by: Option<Text>,
+    /// The resend that made it due, while it is.
+    pub job: Option<JobId>,
+    /// Every try, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Where a window begins. Windows run from the newest receiver (the highest id) to the oldest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// The newest rows.
+    Newest,
+    /// The oldest rows (still listed newest first).
+    Oldest,
+    /// Rows older than this one, without it.
+    OlderThan(ReceiverId),
+    /// Rows newer than this one, without it: the nearest ones.
+    NewerThan(ReceiverId),
+    /// This row, or the next older one that matches, and what follows.
+    From(ReceiverId),
+}
+
+/// How many rows match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Exactly so many.
+    Exact(u64),
+    /// So many, and maybe more: counting stopped there.
+    AtLeast(u64),
+}
+
+/// How many receivers have each state. Exact, and O(1) in the size of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By [`State::number`].
+    pub by_state: [u64; 14],
+}
+
+impl Counts {
+    /// All receivers.
+    pub fn total(&self) -> u64 {
+        self.by_state.iter().sum()
+    }
+
+    /// Those with this status.
+    pub fn of(&self, status: Status) -> u64 {
+        status
+            .states()
+            .map(|state| self.by_state[usize::from(state.number())])
+            .sum()
+    }
+
+    /// Those with this status and reason.
+    pub fn of_state(&self, state: State) -> u64 {
+        self.by_state[usize::from(state.number())]
+    }
+}
+
+/// Whom an action means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// All that match a query.
+    Query(crate::query::Query),
+    /// All that match a query but these.
+    Except(crate::query::Query, Vec<ReceiverId>),
+    /// These.
+    Ids(Vec<ReceiverId>),
+}
+
+/// What an operator can do to receivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send again, whatever the status.
+    Resend,
+    /// Stop until released.
+    Hold,
+    /// Let held ones go on.
+    Release,
+    /// Give up.
+    Cancel,
+    /// Say that an unconfirmed one arrived.
+    MarkSent,
+}
+
+impl Action {
+    /// The word on the command line and in the audit log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resend => "resend",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Cancel => "cancel",
+            Self::MarkSent => "mark-sent",
+        }
+    }
+}
+
+/// What an action touched, or would touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affected {
+    /// Receivers changed, by the status they had before: in the order of [`Status::ALL`].
+    pub by_status: [u64; 4],
+    /// Receivers left alone because they were being sent at that moment.
+    pub armed: u64,
+    /// Receivers left alone because the action means nothing to them.
+    pub not_applicable: u64,
+    /// The job that a resend made.
+    pub job: Option<JobId>,
+}
+
+impl Affected {
+    /// How many were changed.
+    pub fn total(&self) -> u64 {
+        self.by_status.iter().sum()
+    }
+}
+
+/// A backend as the store remembers it, across processes.
+#[derive(Clone, Debug)]
+pub struct BackendRow {
+    /// Its name in the config.
+    pub name: Text,
+    /// What it is doing.
+    pub state: BackendState,
+    /// Since when.
+    pub since: Timestamp,
+    /// What was met last, in one line; empty when up.
+    pub error: Text,
+    /// The traceback of what was met last.
+    pub traceback: Text,
+    /// When it is tried again, if it is down.
+    pub probe_at: Option<Timestamp>,
+    /// How many receivers are due or will be, over this backend.
+    pub waiting: u64,
+}
+
+/// What a backend is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendState {
+    /// As it should be.
+    Up,
+    /// It could not be reached; probes go on.
+    Down,
+    /// Stopped by an operator, or after twenty refusals alike: tried by nobody until resumed.
+    Paused,
+}
+
+impl BackendState {
+    /// The word in JSON and on screens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+/// An engine that the store knows of.
+#[derive(Clone, Debug)]
+pub struct EngineRow {
+    /// Its id, 32 hex digits.
+    pub id: String,
+    /// `run`, `deliver` or `console`.
+    pub kind: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it was last heard of.
+    pub heartbeat_at: Timestamp,
+    /// How many rows it has claimed and not armed.
+    pub claimed: u64,
+    /// How many rows it has armed.
+    pub armed: u64,
+    /// Its lease is over though its process lives: stopped or hung.
+    pub stuck: bool,
+}
