@@ -5,6 +5,7 @@ mod content;
 mod id;
 mod receiver;
 mod state;
+mod submission;
 mod text;
 
 pub use attempt::{Attempt, Outcome};
@@ -12,6 +13,7 @@ pub use content::{Body, Content};
 pub use id::{AttemptId, ContentId, JobId, MessageId, ReceiverId};
 pub use receiver::{Delivery, Message, Receiver};
 pub use state::{Reason, State, Status};
+pub use submission::{NewReceiver, Submission};
 pub use text::{DisplayText, Text};
 
 /// A point in time, always UTC; days are made local only where a person reads or asks.
