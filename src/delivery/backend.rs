@@ -152,6 +152,9 @@ pub trait Gateway: Send + Sync {
         batch: &Batch,
         arm: &mut dyn FnMut() -> Result<(), NotArmed>,
     ) -> Result<(), SendError>;
+
+    /// Looks whether the way is ready, sends nothing, and says in words what it found.
+    fn probe(&self) -> Result<String, Trouble>;
 }
 
 /// A gateway's answer when not all went well (RapidSMS 0.21, `MessageSendingError` with `failed_identities`).

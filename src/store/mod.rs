@@ -1,8 +1,333 @@
 //! The store: one SQLite file, the only truth, and the only place with SQL.
+//!
+//! [`Store`] holds the one connection that writes; every [`Reader`] has a connection of its own and never waits for it. Operators' actions and
+//! submissions write through [`Store`]; delivering processes register as an [`Engine`](engine::Engine) and write through its ledger, where one
+//! durable commit serves all connections that wait for it.
 
+mod action;
+mod audit;
+mod backend;
+mod claim;
+mod codec;
+mod detail;
+pub mod engine;
+mod error;
+mod ledger;
 mod model;
+mod plan;
+mod schema;
+mod search;
+mod seed;
+mod submit;
+mod upkeep;
+mod window;
 
-pub use model::{
-    Action, Affected, Anchor, BackendRow, BackendState, Count, Counts, Detail, EngineRow, Row,
-    Target,
+use std::{
+    fmt::Write as _,
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+pub use action::{Acting, ResendFailed};
+pub use claim::{Claim, Scope, Standing};
+pub use error::StoreError;
+pub use ledger::{ArmRequest, Ledger, Next, Record, Settlement};
+pub use model::{
+    Action, Affected, Anchor, AuditEntry, BackendRow, BackendState, Count, Counts, Detail,
+    EngineRow, Row, Target,
+};
+pub use schema::SCHEMA;
+pub use seed::{SeedAttempt, SeedReceiver};
+pub use submit::Receipt;
+pub use upkeep::Upkeep;
+
+use crate::message::Timestamp;
+
+/// An open store: where it is, and the one connection of this process that writes.
+pub struct Store {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    read_only: bool,
+}
+
+/// A connection that only reads. One per thread; the handle of [`Reader::interrupt_handle`] stops its query from another.
+pub struct Reader {
+    path: PathBuf,
+    conn: Connection,
+}
+
+impl Store {
+    /// Makes a new, empty store with mode 0600, and the folder it lies in.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        let io = |source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+        {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Exists(path.to_owned()));
+            }
+            Err(error) => return Err(io(error)),
+        }
+        Self::open_new(path).inspect_err(|_| {
+            // What we made and could not finish must not look like a store.
+            let _ = std::fs::remove_file(path);
+        })
+    }
+
+    fn open_new(path: &Path) -> Result<Self, StoreError> {
+        refuse_network(path)?;
+        let set_up = || -> rusqlite::Result<()> {
+            let mut conn = Connection::open_with_flags(
+                path,
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )?;
+            // Both must be said before the first table.
+            conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            conn.pragma_update(None, "journal_mode", "WAL")?;
+            schema::migrate(&mut conn)?;
+            Ok(())
+        };
+        set_up().map_err(|error| error::explain(path, error))?;
+        Self::open(path)
+    }
+
+    /// Opens a store to read and write.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let (path, conn) = open_checked(path, false)?;
+        let configure = || -> rusqlite::Result<()> {
+            conn.pragma_update(None, "synchronous", "FULL")?;
+            conn.pragma_update(None, "cache_size", -16_384)?;
+            Ok(())
+        };
+        configure().map_err(|error| error::explain(&path, error))?;
+        Ok(Self {
+            path,
+            writer: Mutex::new(conn),
+            read_only: false,
+        })
+    }
+
+    /// Opens a store to look only: SQLite itself refuses every write.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let (path, conn) = open_checked(path, true)?;
+        Ok(Self {
+            path,
+            writer: Mutex::new(conn),
+            read_only: true,
+        })
+    }
+
+    /// Brings a store of an older version to this one's schema; returns the number it had and the number it has.
+    pub fn migrate(path: &Path) -> Result<(i64, i64), StoreError> {
+        let (path, mut conn) = connect(path, false)?;
+        let found = schema::version(&conn).map_err(|error| error::explain(&path, error))?;
+        check_version(&path, &conn, true)?;
+        schema::migrate(&mut conn).map_err(|error| error::explain(&path, error))?;
+        Ok((found, SCHEMA))
+    }
+
+    /// The file, symbolic links resolved.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it was opened to look only.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// A new connection that only reads.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        let (path, conn) = connect(&self.path, true)?;
+        window::register(&conn).map_err(|error| error::explain(&path, error))?;
+        Ok(Reader { path, conn })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        // A panic while writing left at most an open transaction, which its guard rolled back.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One durable write transaction.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut conn = self.writer();
+        in_transaction(&mut conn, work).map_err(|error| error::explain(&self.path, error))
+    }
+
+    /// One write transaction that may be lost by a power cut, though not by a crash: for what is only a claim.
+    fn write_unflushed<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut conn = self.writer();
+        let run = || -> rusqlite::Result<T> {
+            conn.pragma_update(None, "synchronous", "NORMAL")?;
+            let result = in_transaction(&mut conn, work);
+            conn.pragma_update(None, "synchronous", "FULL")?;
+            result
+        };
+        run().map_err(|error| error::explain(&self.path, error))
+    }
+}
+
+impl Reader {
+    /// Stops the query this reader is running, from any thread.
+    pub fn interrupt_handle(&self) -> rusqlite::InterruptHandle {
+        self.conn.get_interrupt_handle()
+    }
+
+    /// A number that changes when any other connection has written.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        self.run(|conn| conn.pragma_query_value(None, "data_version", |row| row.get(0)))
+    }
+
+    fn run<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        work(&self.conn).map_err(|error| error::explain(&self.path, error))
+    }
+}
+
+/// Runs `work` in one `BEGIN IMMEDIATE`.
+fn in_transaction<T>(
+    conn: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = work(&tx)?;
+    tx.commit()?;
+    Ok(result)
+}
+
+/// Opens an existing file and sets what every connection needs.
+fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreError> {
+    let path = match path.canonicalize() {
+        Ok(path) => path,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        Err(source) => {
+            return Err(StoreError::Io {
+                path: path.to_owned(),
+                source,
+            });
+        }
+    };
+    refuse_network(&path)?;
+    let mode = if read_only {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    };
+    let open = || -> rusqlite::Result<Connection> {
+        let mut conn = Connection::open_with_flags(&path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_handler(Some(wait_for_lock))?;
+        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.set_prepared_statement_cache_capacity(64);
+        Ok(conn)
+    };
+    let conn = open().map_err(|error| error::explain(&path, error))?;
+    Ok((path, conn))
+}
+
+fn open_checked(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreError> {
+    let (path, conn) = connect(path, read_only)?;
+    check_version(&path, &conn, false)?;
+    window::register(&conn).map_err(|error| error::explain(&path, error))?;
+    Ok((path, conn))
+}
+
+fn check_version(path: &Path, conn: &Connection, older_is_fine: bool) -> Result<(), StoreError> {
+    let read = || -> rusqlite::Result<(i64, i64)> {
+        Ok((
+            conn.pragma_query_value(None, "application_id", |row| row.get(0))?,
+            schema::version(conn)?,
+        ))
+    };
+    let (application, found) = read().map_err(|error| error::explain(path, error))?;
+    match found {
+        _ if application != schema::APPLICATION_ID => Err(StoreError::Foreign(path.to_owned())),
+        found if found > SCHEMA => Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known: SCHEMA,
+        }),
+        found if found < SCHEMA && !older_is_fine => Err(StoreError::Older {
+            path: path.to_owned(),
+            found,
+            known: SCHEMA,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Short sleeps with jitter, so that two processes that collide do not collide again; gives up after about half a minute.
+fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_micros(fastrand::u64(200..3_000)));
+    tries < 20_000
+}
+
+/// `flock` and `fsync` mean too little on network file systems; the numbers are Linux' magic ones (statfs(2)).
+fn refuse_network(path: &Path) -> Result<(), StoreError> {
+    let kind = match rustix::fs::statfs(path).map(|fs| fs.f_type as u32) {
+        Ok(0x6969) => "NFS",
+        Ok(0xff53_4d42 | 0xfe53_4d42 | 0x517b) => "SMB",
+        Ok(0x0102_1997) => "9P",
+        Ok(0x00c3_6400) => "Ceph",
+        _ => return Ok(()),
+    };
+    Err(StoreError::Network {
+        path: path.to_owned(),
+        kind,
+    })
+}
+
+/// A time as the store keeps it: milliseconds since 1970.
+fn millis(at: Timestamp) -> i64 {
+    at.timestamp_millis()
+}
+
+/// A time from the store. What cannot be a time is shown as the beginning of time rather than hidden.
+fn timestamp(millis: i64) -> Timestamp {
+    Timestamp::from_timestamp_millis(millis).unwrap_or_default()
+}
+
+/// `n` random bytes from the operating system as hex digits: ids that nobody else has.
+fn random_hex(n: usize) -> Result<String, StoreError> {
+    let mut bytes = vec![0; n];
+    getrandom::fill(&mut bytes).map_err(|error| StoreError::Io {
+        path: "the system's random source".into(),
+        source: error.into(),
+    })?;
+    Ok(bytes
+        .iter()
+        .fold(String::with_capacity(2 * n), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }))
+}
+
+/// What the threads of one process share.
+pub type SharedStore = Arc<Store>;

@@ -195,6 +195,8 @@ pub struct BackendRow {
     pub traceback: Text,
     /// When it is tried again, if it is down.
     pub probe_at: Option<Timestamp>,
+    /// How long the last wait between two probes was.
+    pub probe_wait: Option<std::time::Duration>,
     /// How many receivers are due or will be, over this backend.
     pub waiting: u64,
 }
@@ -236,6 +238,23 @@ pub struct EngineRow {
     pub claimed: u64,
     /// How many rows it has armed.
     pub armed: u64,
-    /// Its lease is over though its process lives: stopped or hung.
-    pub stuck: bool,
+    /// Its process lives: it holds its lock.
+    pub alive: bool,
+    /// It was not heard of for longer than its lease. Alive all the same, it is stopped or hangs: what it has armed waits until that process ends.
+    pub lease_over: bool,
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who: `SUDO_USER`, else the user; `postroom` for what it did by itself.
+    pub who: Text,
+    /// What.
+    pub action: Text,
+    /// To whom, in words.
+    pub target: Text,
+    /// How many receivers.
+    pub count: u64,
 }

@@ -1,0 +1,439 @@
+//! The engine: one delivering process. A supervisor claims due rows, hands them to the workers of each backend, and sees to heartbeat, breakers and the end.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Clock, Failure, OnUnknown, Policy, Report, Tally, Way,
+    lane::{Lane, Signal},
+    router::Router,
+    worker,
+};
+use crate::{
+    message::{Outcome, Timestamp},
+    store::{Claim, Record, Scope, Settlement, Store, StoreError, Upkeep, engine::Engine as Place},
+};
+
+/// Rows a claim takes: what a few connections send in a moment.
+const CLAIM: usize = 200;
+
+/// A result waits at most this long for an arm to ride with.
+const RIDE: Duration = Duration::from_millis(20);
+
+/// How often a service looks for rows that another process stored or an operator made due.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long an ending engine waits for its connections to be closed.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// How often backends' states are read again.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// Who delivers what, and how.
+#[derive(Clone)]
+pub struct Options {
+    /// `run`, `deliver` or `console`.
+    pub kind: &'static str,
+    /// Who tries, as attempts show it.
+    pub by: String,
+    /// What is delivered.
+    pub work: Work,
+    /// How long the engine may be silent before its claims are freed.
+    pub lease: Duration,
+    /// How long a stop waits for replies under way.
+    pub patience: Duration,
+    /// The clock; tests bring their own.
+    pub clock: Clock,
+    /// The seed of the jitter in backoff.
+    pub seed: u64,
+}
+
+/// What an engine delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// What is due now, at most one try each.
+    Pass,
+    /// What is due, until stopped.
+    Forever,
+    /// What one resend made due.
+    Job(crate::message::JobId),
+}
+
+/// A running engine. Dropped, it stops and waits.
+pub struct Engine {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<(), StoreError>>>,
+}
+
+struct Shared {
+    lanes: Vec<Arc<Lane>>,
+    signal: Arc<Signal>,
+    stopping: AtomicBool,
+    done: AtomicBool,
+    /// Kept after the end, for whoever asks late.
+    failure: Mutex<Option<String>>,
+}
+
+impl Engine {
+    /// Cleans up after dead engines, enters the store, and begins.
+    pub fn start(store: &Arc<Store>, ways: Vec<Way>, options: Options) -> Result<Self, StoreError> {
+        let clock = Arc::clone(&options.clock);
+        bury_the_dead(store, &ways, clock())?;
+        let place = Place::enter(
+            store,
+            options.kind,
+            options.by.clone(),
+            options.lease,
+            clock(),
+        )?;
+        let signal = Arc::new(Signal::default());
+        let once = options.work != Work::Forever;
+        let lanes: Vec<Arc<Lane>> = ways
+            .iter()
+            .enumerate()
+            .map(|(index, way)| {
+                let ledger = Arc::clone(place.ledger());
+                let seed = options.seed.wrapping_add(index as u64);
+                Arc::new(Lane::new(
+                    way.clone(),
+                    ledger,
+                    Arc::clone(&clock),
+                    once,
+                    seed,
+                    Arc::clone(&signal),
+                ))
+            })
+            .collect();
+        for lane in &lanes {
+            lane.refresh(true)?;
+        }
+        let shared = Arc::new(Shared {
+            lanes,
+            signal,
+            stopping: AtomicBool::new(false),
+            done: AtomicBool::new(false),
+            failure: Mutex::default(),
+        });
+        let mut supervisor = Supervisor {
+            shared: Arc::clone(&shared),
+            router: Router::new(store.reader()?),
+            upkeep: Upkeep::start(store)?,
+            scope: match options.work {
+                // Cleaning up made rows due a moment after now: they belong to this pass.
+                Work::Pass => Scope::DueAt(clock() + Duration::from_millis(2)),
+                Work::Forever => Scope::Always,
+                Work::Job(job) => Scope::Job(job),
+            },
+            place,
+            heartbeat: Instant::now(),
+            refreshed: Instant::now(),
+            dry: vec![None; ways.len()],
+            ways,
+            options,
+        };
+        let thread = thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || {
+                let result = supervisor.run();
+                if let Err(error) = &result {
+                    *supervisor
+                        .shared
+                        .failure
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                }
+                supervisor.shared.done.store(true, Ordering::Release);
+                result
+            })
+            .map_err(|source| StoreError::Io {
+                path: "the engine's thread".into(),
+                source,
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// What came of the tries so far.
+    pub fn tally(&self) -> Tally {
+        self.shared.lanes.iter().map(|lane| lane.tally()).sum()
+    }
+
+    /// Claims nothing more, waits for the replies under way, and ends. Returns at once.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.signal.raise();
+    }
+
+    /// Whether it has ended.
+    pub fn is_done(&self) -> bool {
+        self.shared.done.load(Ordering::Acquire)
+    }
+
+    /// Waits for the end: of a pass when everything due was tried, of a service when it was stopped.
+    pub fn wait(mut self) -> Result<Tally, StoreError> {
+        if let Some(thread) = self.thread.take()
+            && let Ok(result) = thread.join()
+        {
+            result?;
+        }
+        Ok(self.tally())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Ends what dead engines left: their armed rows as each backend's `on_unknown` says.
+pub fn bury_the_dead(store: &Arc<Store>, ways: &[Way], now: Timestamp) -> Result<(), StoreError> {
+    let reaped = store.reap(
+        &|backend, claim, now| {
+            unknown(
+                ways,
+                backend,
+                claim,
+                now,
+                "the process that sent it ended before the answer was written down",
+            )
+        },
+        now,
+    )?;
+    if reaped.engines > 0 {
+        tracing::warn!(
+            reaped.engines,
+            reaped.freed,
+            reaped.unknown,
+            "cleaned up after engines that died"
+        );
+    }
+    Ok(())
+}
+
+/// The settlement of an armed row whose answer nobody will hear.
+fn unknown(ways: &[Way], backend: &str, claim: &Claim, now: Timestamp, why: &str) -> Settlement {
+    // A backend that is no longer configured: nobody knows whether a second copy does harm.
+    let hold = Policy {
+        backoff: Vec::new(),
+        resend_limit: 0,
+        retry_permanent: false,
+        on_unknown: OnUnknown::Hold,
+    };
+    let policy = ways
+        .iter()
+        .find(|way| way.name == backend)
+        .map_or(&hold, |way| &way.policy);
+    let failure = Failure {
+        error: format!("unknown: {why}"),
+        traceback: format!(
+            "It may have arrived: {why}.\n\nreceiver {} over backend {backend:?}, uid {}\nThe message had been announced to the server and its body may have been handed over; the server's\nfinal answer is not known (RFC 5321 6.1 gives no way to ask).",
+            claim.receiver.id, claim.receiver.uid
+        ),
+        phase: Some("dot".to_owned()),
+        ..Failure::default()
+    };
+    Settlement {
+        receiver: claim.receiver.id,
+        epoch: claim.receiver.epoch,
+        next: policy.next(&claim.standing, Outcome::Unknown, now, 0.0),
+        report: Report::Failed(Outcome::Unknown, failure),
+        started_at: now,
+        ended_at: now,
+        record: Record::Attempt,
+    }
+}
+
+struct Supervisor {
+    shared: Arc<Shared>,
+    router: Router,
+    upkeep: Upkeep,
+    scope: Scope,
+    place: Place,
+    ways: Vec<Way>,
+    options: Options,
+    heartbeat: Instant,
+    refreshed: Instant,
+    /// When each lane last found nothing due, if it did.
+    dry: Vec<Option<Instant>>,
+}
+
+impl Supervisor {
+    fn run(&mut self) -> Result<(), StoreError> {
+        let mut result = self.serve();
+        if let Err(error) = &result {
+            tracing::error!(%error, "delivery stops");
+        }
+        let ended = self.end();
+        if result.is_ok() {
+            result = ended;
+        }
+        result
+    }
+
+    fn serve(&mut self) -> Result<(), StoreError> {
+        while !self.shared.stopping.load(Ordering::Acquire) {
+            match self.step() {
+                Ok(Step::Go(wait)) => self.shared.signal.wait(wait),
+                Ok(Step::Done) => return Ok(()),
+                Err(error) if error.is_passing() => self.recover(error)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// One round: lives, looks, claims, hires, writes.
+    fn step(&mut self) -> Result<Step, StoreError> {
+        let now = (self.options.clock)();
+        if self.heartbeat.elapsed() > self.options.lease / 4 {
+            self.heartbeat = Instant::now();
+            self.place.heartbeat(now)?;
+            bury_the_dead(self.place.ledger().store(), &self.ways, now)?;
+        }
+        if self.refreshed.elapsed() > REFRESH {
+            self.refreshed = Instant::now();
+            for lane in &self.shared.lanes {
+                lane.refresh(false)?;
+            }
+        }
+        self.claim(now)?;
+        for lane in &self.shared.lanes {
+            while lane.hire() {
+                let lane = Arc::clone(lane);
+                // Not joined: a worker may be waiting for a server that takes its ten minutes.
+                thread::Builder::new()
+                    .name(format!("worker-{}", lane.way.name))
+                    .spawn(move || worker::work(&lane))
+                    .map_err(|source| StoreError::Io {
+                        path: "a worker's thread".into(),
+                        source,
+                    })?;
+            }
+        }
+        if self.shared.lanes.iter().any(|lane| lane.is_halted()) {
+            return Err(StoreError::Busy(
+                self.place.ledger().store().path().to_owned(),
+            ));
+        }
+        let idle = self.shared.lanes.iter().all(|lane| lane.is_idle());
+        self.upkeep.set_busy(!idle);
+        self.place
+            .ledger()
+            .flush_older_than(if idle { Duration::ZERO } else { RIDE })?;
+        let over = self
+            .shared
+            .lanes
+            .iter()
+            .zip(&self.dry)
+            .all(|(lane, dry)| dry.is_some() || lane.is_shut());
+        if idle && over && self.options.work != Work::Forever {
+            return Ok(Step::Done);
+        }
+        Ok(Step::Go(if idle { LOOK } else { RIDE }))
+    }
+
+    /// Fills the lanes that have room, and remembers which found nothing.
+    fn claim(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        for (lane, dry) in self.shared.lanes.iter().zip(&mut self.dry) {
+            let wanted = lane.wants(CLAIM);
+            if wanted == 0 || dry.is_some_and(|at| at.elapsed() < LOOK) {
+                continue;
+            }
+            let ledger = self.place.ledger();
+            let claims = if ledger.store().has_due(&lane.way.name, self.scope, now)? {
+                ledger
+                    .store()
+                    .claim(ledger.engine(), &lane.way.name, self.scope, wanted, now)?
+            } else {
+                Vec::new()
+            };
+            *dry = claims.is_empty().then(Instant::now);
+            if !claims.is_empty() {
+                let batches = self.router.batches(&claims, lane.way.backend.as_ref())?;
+                lane.push(&claims, batches);
+            }
+        }
+        Ok(())
+    }
+
+    /// The disk refuses: nothing is sent until it takes what waits. A service waits for ever, a pass for as long as it has patience.
+    fn recover(&self, first: StoreError) -> Result<(), StoreError> {
+        tracing::error!(error = %first, "the store cannot be written: nothing more is sent until it can");
+        for lane in &self.shared.lanes {
+            lane.halt(true);
+        }
+        let until = Instant::now() + self.options.patience;
+        while self.options.work == Work::Forever || Instant::now() < until {
+            self.shared.signal.wait(Duration::from_millis(250));
+            if self.shared.stopping.load(Ordering::Acquire) {
+                break;
+            }
+            let ledger = self.place.ledger();
+            if ledger.flush().is_ok() && self.place.heartbeat((self.options.clock)()).is_ok() {
+                tracing::warn!("the store can be written again");
+                for lane in &self.shared.lanes {
+                    lane.halt(false);
+                }
+                return Ok(());
+            }
+        }
+        Err(first)
+    }
+
+    /// The end of every engine: lets go what was not begun, waits for what is under way, writes it, and leaves. Whatever the store refuses, the rest is done.
+    fn end(&mut self) -> Result<(), StoreError> {
+        let mut result = Ok(());
+        for lane in &self.shared.lanes {
+            result = result.and(lane.stop());
+        }
+        let until = Instant::now() + self.options.patience;
+        let ledger = Arc::clone(self.place.ledger());
+        while Instant::now() < until
+            && (ledger.has_unwritten() || !self.shared.lanes.iter().all(|lane| lane.is_idle()))
+        {
+            if ledger.flush().is_err() || !self.shared.lanes.iter().all(|lane| lane.is_idle()) {
+                self.shared.signal.wait(RIDE);
+            }
+        }
+        // Connections say goodbye; nobody waits long for that.
+        let until = Instant::now() + GOODBYE;
+        while Instant::now() < until && self.shared.lanes.iter().any(|lane| lane.has_workers()) {
+            self.shared.signal.wait(RIDE);
+        }
+        result = result.and(ledger.flush());
+        let (ways, now) = (&self.ways, (self.options.clock)());
+        let left = self.place.leave(
+            &|backend, claim, now| {
+                unknown(
+                    ways,
+                    backend,
+                    claim,
+                    now,
+                    "delivery was stopped before the server's answer came",
+                )
+            },
+            now,
+        );
+        result.and(left.map(|_| ()))
+    }
+}
+
+/// What follows a round.
+enum Step {
+    /// The next one, after this long or when something happens.
+    Go(Duration),
+    /// Everything due was tried.
+    Done,
+}

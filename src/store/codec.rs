@@ -1,0 +1,66 @@
+//! How contents lie in the store.
+
+use rusqlite::{Error, types::Type};
+use sha2::{Digest as _, Sha256};
+
+use crate::message::Content;
+
+/// Below this a frame of zstd costs more than it saves.
+const WORTH_COMPRESSING: usize = 256;
+
+/// A content ready to be written.
+pub(super) struct Packed {
+    pub(super) hash: [u8; 32],
+    pub(super) codec: i64,
+    pub(super) body: Vec<u8>,
+}
+
+pub(super) fn pack(content: &Content) -> Result<Packed, serde_json::Error> {
+    let plain = serde_json::to_vec(content)?;
+    let hash = Sha256::digest(&plain).into();
+    let packed = (plain.len() >= WORTH_COMPRESSING)
+        .then(|| zstd::bulk::compress(&plain, 1).ok())
+        .flatten();
+    Ok(match packed {
+        Some(body) if body.len() < plain.len() => Packed {
+            hash,
+            codec: 1,
+            body,
+        },
+        _ => Packed {
+            hash,
+            codec: 0,
+            body: plain,
+        },
+    })
+}
+
+pub(super) fn unpack(codec: i64, body: &[u8]) -> rusqlite::Result<Content> {
+    let damaged = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::FromSqlConversionFailure(0, Type::Blob, error)
+    };
+    if codec == 0 {
+        return serde_json::from_slice(body).map_err(|error| damaged(error.into()));
+    }
+    let plain = zstd::stream::decode_all(body).map_err(|error| damaged(error.into()))?;
+    serde_json::from_slice(&plain).map_err(|error| damaged(error.into()))
+}
+
+/// What `pack` hashed tells whether two contents are the same.
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::Body;
+
+    proptest! {
+        #[test]
+        fn a_content_comes_back_as_it_was(subject: String, text in "(abc|.){0,600}", html: Option<String>, raw: Vec<u8>, is_raw: bool) {
+            let body = if is_raw { Body::Raw(raw) } else { Body::Parts { text, html } };
+            let content = Content { subject, body };
+            let packed = pack(&content).unwrap();
+            prop_assert_eq!(unpack(packed.codec, &packed.body).unwrap(), content);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Delivering processes: who lives, who died, and what the dead held.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rusqlite::{Connection, params};
+
+use super::{
+    EngineRow, Ledger, Reader, Settlement, Store, StoreError,
+    claim::{CLAIM_COLUMNS, Claim, read_claim},
+    ledger, millis, random_hex, timestamp,
+};
+use crate::message::Timestamp;
+
+/// A delivering process's place in the store. Dropped, it frees what it claimed and leaves; killed, its lock falls and others clean up.
+pub struct Engine {
+    ledger: Arc<Ledger>,
+    lease: Duration,
+    lock_path: PathBuf,
+    _lock: File,
+}
+
+/// How an armed row of a dead engine ends: the settlement for a try of which nobody knows the end. `None`: leave it alone for now.
+pub type Bury<'a> = dyn Fn(&str, &Claim, Timestamp) -> Settlement + 'a;
+
+/// What cleaning up after dead engines found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// Engines that were gone.
+    pub engines: usize,
+    /// Rows that were only claimed: free again.
+    pub freed: usize,
+    /// Rows that were armed: nobody knows whether they arrived.
+    pub unknown: usize,
+}
+
+impl Engine {
+    /// Enters the store as an engine: first the lock, then the row, so that a row without a lock is always a dead one.
+    pub fn enter(
+        store: &Arc<Store>,
+        kind: &str,
+        by: String,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let id = random_hex(16)?;
+        let lock_path = lock_path(store.path(), &id);
+        let io = |source| StoreError::Io {
+            path: lock_path.clone(),
+            source,
+        };
+        let lock = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&lock_path)
+            .map_err(io)?;
+        lock.lock().map_err(io)?;
+        let entered = store.write(|tx| {
+            tx.execute(
+                "INSERT INTO engine (id, kind, pid, started_at, heartbeat_at, lease_until) VALUES (?, ?, ?, ?, ?, ?)",
+                params![id, kind, std::process::id(), millis(now), millis(now), millis(now + lease)],
+            )?;
+            Ok(())
+        });
+        if let Err(error) = entered {
+            let _ = std::fs::remove_file(&lock_path);
+            return Err(error);
+        }
+        Ok(Self {
+            ledger: Arc::new(Ledger::new(Arc::clone(store), id, by)),
+            lease,
+            lock_path,
+            _lock: lock,
+        })
+    }
+
+    /// Where this engine writes.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Says that it lives.
+    pub fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.ledger.store().write_unflushed(|tx| {
+            tx.prepare_cached("UPDATE engine SET heartbeat_at = ?, lease_until = ? WHERE id = ?")?
+                .execute(params![
+                    millis(now),
+                    millis(now + self.lease),
+                    self.ledger.engine()
+                ])?;
+            Ok(())
+        })
+    }
+
+    /// Frees what it still has claimed, and ends what is still armed as `bury` says.
+    pub fn leave(&self, bury: &Bury<'_>, now: Timestamp) -> Result<Reaped, StoreError> {
+        settle_estate(self.ledger.store(), self.ledger.engine(), bury, now)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Only an engine that left cleanly has no row any more; any other is found dead by whoever comes next.
+        let _ = std::fs::remove_file(&self.lock_path);
+    }
+}
+
+impl Store {
+    /// Cleans up after engines that died: their claimed rows are free, their armed ones end as `bury` says. Of an engine whose lease is over but whose process
+    /// lives, only the claimed rows are freed; its armed ones wait for it.
+    pub fn reap(self: &Arc<Self>, bury: &Bury<'_>, now: Timestamp) -> Result<Reaped, StoreError> {
+        let mut reaped = Reaped::default();
+        for engine in self.engine_ids()? {
+            let path = lock_path(self.path(), &engine.0);
+            let io = |source| StoreError::Io {
+                path: path.clone(),
+                source,
+            };
+            // A missing file is a free lock; made anew, it also keeps a second cleaner out.
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(io)?;
+            match file.try_lock() {
+                Ok(()) => {
+                    let estate = settle_estate(self, &engine.0, bury, now)?;
+                    reaped.engines += 1;
+                    reaped.freed += estate.freed;
+                    reaped.unknown += estate.unknown;
+                    let _ = std::fs::remove_file(&path);
+                }
+                Err(TryLockError::WouldBlock) if engine.1 < now => {
+                    reaped.freed += self.free_claims(&engine.0)?;
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(io(error)),
+            }
+        }
+        Ok(reaped)
+    }
+
+    fn engine_ids(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let conn = self.writer();
+        let read = || -> rusqlite::Result<Vec<_>> {
+            conn.prepare_cached("SELECT id, lease_until FROM engine")?
+                .query_map([], |row| Ok((row.get(0)?, timestamp(row.get(1)?))))?
+                .collect()
+        };
+        read().map_err(|error| super::error::explain(&self.path, error))
+    }
+
+    fn free_claims(&self, engine: &str) -> Result<usize, StoreError> {
+        self.write(|tx| free_claimed(tx, engine))
+    }
+}
+
+impl Reader {
+    /// The engines that the store knows of.
+    pub fn engines(&self, now: Timestamp) -> Result<Vec<EngineRow>, StoreError> {
+        self.run(|conn| {
+            conn.prepare_cached(
+                "SELECT e.id, e.kind, e.pid, e.heartbeat_at, e.lease_until,
+                        (SELECT count(*) FROM receiver WHERE engine = e.id AND phase = 1),
+                        (SELECT count(*) FROM receiver WHERE engine = e.id AND phase = 2)
+                 FROM engine e ORDER BY e.started_at",
+            )?
+            .query_map([], |row| {
+                let id: String = row.get(0)?;
+                Ok(EngineRow {
+                    alive: is_locked(&lock_path(&self.path, &id)),
+                    id,
+                    kind: row.get(1)?,
+                    pid: row.get(2)?,
+                    heartbeat_at: timestamp(row.get(3)?),
+                    lease_over: timestamp(row.get(4)?) < now,
+                    claimed: row.get::<_, i64>(5)? as u64,
+                    armed: row.get::<_, i64>(6)? as u64,
+                })
+            })?
+            .collect()
+        })
+    }
+}
+
+/// Whether a living process holds the lock. Only looks: the shared lock that it takes for a moment hinders nobody who would settle.
+fn is_locked(path: &Path) -> bool {
+    File::open(path)
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn lock_path(store: &Path, id: &str) -> PathBuf {
+    let mut path = store.as_os_str().to_owned();
+    path.push(".engine-");
+    path.push(id);
+    path.into()
+}
+
+fn free_claimed(conn: &Connection, engine: &str) -> rusqlite::Result<usize> {
+    conn.execute(
+        "UPDATE receiver SET engine = NULL, phase = NULL WHERE engine = ? AND phase = 1",
+        [engine],
+    )
+}
+
+/// Ends everything an engine held, in one durable transaction, and strikes it off the list.
+fn settle_estate(
+    store: &Store,
+    engine: &str,
+    bury: &Bury<'_>,
+    now: Timestamp,
+) -> Result<Reaped, StoreError> {
+    store.write(|tx| {
+        let freed = free_claimed(tx, engine)?;
+        let sql = format!(
+            "SELECT {CLAIM_COLUMNS}, (SELECT name FROM backend WHERE backend.id = receiver.backend_id),
+                    (SELECT started_at FROM attempt a WHERE a.receiver_id = receiver.id AND a.epoch = receiver.epoch)
+             FROM receiver WHERE engine = ?"
+        );
+        let armed: Vec<(Claim, String, Option<i64>)> = tx
+            .prepare(&sql)?
+            .query_map([engine], |row| Ok((read_claim(row)?, row.get(20)?, row.get(21)?)))?
+            .collect::<Result<_, _>>()?;
+        for (claim, backend, started_at) in &armed {
+            let mut settlement = bury(backend, claim, now);
+            settlement.started_at = started_at.map_or(now, timestamp);
+            ledger::settle(tx, engine, "postroom", &settlement)?;
+        }
+        tx.execute("DELETE FROM engine WHERE id = ?", [engine])?;
+        Ok(Reaped { engines: 1, freed, unknown: armed.len() })
+    })
+}

@@ -1,0 +1,461 @@
+//! Arm and settle: the durable half of delivery.
+//!
+//! Everything that a process writes about its deliveries goes through one [`Ledger`]. Whoever needs durability takes the writer's lock and commits
+//! all that has gathered meanwhile; who waited behind it finds its work done. So one flush serves all connections, and a single
+//! connection pays for no hand-over between threads.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
+
+use super::{Store, StoreError, audit, error::explain, millis};
+use crate::{
+    delivery::{Failure, Report},
+    message::{JobId, Outcome, Receiver, ReceiverId, State, Timestamp},
+};
+
+/// The columns of a row after a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Status and reason.
+    pub state: State,
+    /// When it is tried again.
+    pub due_at: Option<Timestamp>,
+    /// Tries that failed.
+    pub failed_count: u32,
+    /// Times it was accepted.
+    pub sent_count: u32,
+    /// Tries of unknown end.
+    pub unknown_count: u32,
+    /// When it was last accepted.
+    pub sent_at: Option<Timestamp>,
+    /// The resend that will try it again.
+    pub job: Option<JobId>,
+}
+
+/// The result of one try for one receiver, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Whom, under which claim.
+    pub receiver: ReceiverId,
+    /// See [`Receiver::epoch`].
+    pub epoch: i64,
+    /// What the row becomes.
+    pub next: Next,
+    /// What happened.
+    pub report: Report,
+    /// When the try began.
+    pub started_at: Timestamp,
+    /// When its end was known.
+    pub ended_at: Timestamp,
+    /// Whether the attempt is worth a line in the history; a probe that failed like the one before is not.
+    pub record: Record,
+}
+
+/// What a settlement leaves in the receiver's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An attempt.
+    Attempt,
+    /// Nothing.
+    Nothing,
+}
+
+/// Receivers of one transaction that may get the message from now on: all of them or none.
+#[derive(Clone, Debug)]
+pub struct ArmRequest {
+    /// Each with its claim.
+    pub receivers: Vec<(ReceiverId, i64)>,
+    /// When the try began.
+    pub started_at: Timestamp,
+}
+
+/// The place of one delivering process in the store; everything it writes is fenced on its id.
+pub struct Ledger {
+    store: Arc<Store>,
+    engine: String,
+    /// Who tries, as attempts show it.
+    by: String,
+    queue: Mutex<VecDeque<Entry>>,
+}
+
+enum Entry {
+    Settle(Box<Settlement>, Instant),
+    Arm(ArmRequest, Arc<Answer>),
+}
+
+/// Where the one who commits leaves the answer for the one who waits.
+type Answer = Mutex<Option<Result<Vec<ReceiverId>, StoreError>>>;
+
+impl Ledger {
+    pub(super) fn new(store: Arc<Store>, engine: String, by: String) -> Self {
+        Self {
+            store,
+            engine,
+            by,
+            queue: Mutex::default(),
+        }
+    }
+
+    /// The engine's id.
+    pub fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    /// The store it writes to.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Arms, durably, with everything settled before in the same commit. Answers with the receivers whose fence failed: then none is armed.
+    pub fn arm(&self, request: ArmRequest) -> Result<Vec<ReceiverId>, StoreError> {
+        let answer = Arc::new(Answer::default());
+        self.queue()
+            .push_back(Entry::Arm(request, Arc::clone(&answer)));
+        let take = || answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut conn = self.store.writer();
+        if let Some(done) = take() {
+            return done;
+        }
+        let outcome = self.commit(&mut conn);
+        drop(conn);
+        take().unwrap_or_else(|| {
+            Err(outcome
+                .err()
+                .unwrap_or_else(|| StoreError::Busy(self.store.path.clone())))
+        })
+    }
+
+    /// Notes a result; it is durable with the next arm or flush.
+    pub fn settle(&self, settlement: Settlement) {
+        self.queue()
+            .push_back(Entry::Settle(Box::new(settlement), Instant::now()));
+    }
+
+    /// Whether results wait to be written.
+    pub fn has_unwritten(&self) -> bool {
+        !self.queue().is_empty()
+    }
+
+    /// Writes what waits, if the oldest has waited for this long for an arm to ride with.
+    pub fn flush_older_than(&self, age: Duration) -> Result<(), StoreError> {
+        match self.queue().front() {
+            Some(Entry::Settle(_, since)) if since.elapsed() < age => return Ok(()),
+            _ => {}
+        }
+        self.flush()
+    }
+
+    /// Writes what waits. On an error it is kept and can be tried again.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        if !self.has_unwritten() {
+            return Ok(());
+        }
+        let mut conn = self.store.writer();
+        self.commit(&mut conn)
+    }
+
+    /// Frees rows that were claimed and not armed: they were never tried.
+    pub fn free(&self, receivers: &[&Receiver]) -> Result<(), StoreError> {
+        self.store.write_unflushed(|tx| {
+            let mut statement = tx.prepare_cached(
+                "UPDATE receiver SET engine = NULL, phase = NULL WHERE id = ? AND epoch = ? AND engine = ? AND phase = 1",
+            )?;
+            for receiver in receivers {
+                statement.execute(params![receiver.id.0, receiver.epoch, self.engine])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the whole queue in one durable transaction and answers everybody in it.
+    fn commit(&self, conn: &mut Connection) -> Result<(), StoreError> {
+        let entries: Vec<Entry> = self.queue().drain(..).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut armed = Vec::new();
+        let written = self.write(conn, &entries, &mut armed);
+        match written {
+            Ok(()) => {
+                let mut armed = armed.into_iter();
+                for entry in &entries {
+                    if let Entry::Arm(_, answer) = entry {
+                        *answer.lock().unwrap_or_else(PoisonError::into_inner) =
+                            armed.next().map(Ok);
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // Results are kept, in their order, before whatever came meanwhile; arms are told no.
+                let mut queue = self.queue();
+                for entry in entries.into_iter().rev() {
+                    match entry {
+                        Entry::Settle(..) => queue.push_front(entry),
+                        Entry::Arm(_, answer) => {
+                            *answer.lock().unwrap_or_else(PoisonError::into_inner) =
+                                Some(Err(explain(&self.store.path, rusqlite_copy(&error))));
+                        }
+                    }
+                }
+                Err(explain(&self.store.path, error))
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        conn: &mut Connection,
+        entries: &[Entry],
+        armed: &mut Vec<Vec<ReceiverId>>,
+    ) -> rusqlite::Result<()> {
+        let mut tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for entry in entries {
+            match entry {
+                Entry::Settle(settlement, _) => {
+                    let mut savepoint = tx.savepoint()?;
+                    match settle(&savepoint, &self.engine, &self.by, settlement) {
+                        Ok(()) => savepoint.commit()?,
+                        // A row that the schema refuses must not keep everybody else's results from the disk.
+                        Err(error)
+                            if error.sqlite_error_code()
+                                == Some(ErrorCode::ConstraintViolation) =>
+                        {
+                            tracing::error!(receiver = settlement.receiver.0, %error, "a result could not be written");
+                            savepoint.rollback()?;
+                            savepoint.commit()?;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Entry::Arm(request, _) => {
+                    // All of the transaction's receivers or none; what others do in this commit stays.
+                    let mut savepoint = tx.savepoint()?;
+                    let stale = self.write_arm(&savepoint, request)?;
+                    if stale.is_empty() {
+                        savepoint.commit()?;
+                    } else {
+                        savepoint.rollback()?;
+                        savepoint.commit()?;
+                    }
+                    armed.push(stale);
+                }
+            }
+        }
+        tx.commit()
+    }
+
+    fn write_arm(
+        &self,
+        conn: &Connection,
+        request: &ArmRequest,
+    ) -> rusqlite::Result<Vec<ReceiverId>> {
+        let mut stale = Vec::new();
+        let mut arm = conn.prepare_cached(
+            "UPDATE receiver SET phase = 2 WHERE id = ? AND epoch = ? AND engine = ? AND phase = 1",
+        )?;
+        let mut begin = conn.prepare_cached(
+            "INSERT INTO attempt (receiver_id, epoch, started_at, tried_by) VALUES (?, ?, ?, ?)",
+        )?;
+        for (receiver, epoch) in &request.receivers {
+            if arm.execute(params![receiver.0, epoch, self.engine])? == 1 {
+                begin.execute(params![
+                    receiver.0,
+                    epoch,
+                    millis(request.started_at),
+                    self.by
+                ])?;
+            } else {
+                stale.push(*receiver);
+            }
+        }
+        Ok(stale)
+    }
+}
+
+/// Writes one result: the row if the claim still stands, the attempt, and beside it what came too late.
+pub(super) fn settle(
+    tx: &Connection,
+    engine: &str,
+    by: &str,
+    settlement: &Settlement,
+) -> rusqlite::Result<()> {
+    let Settlement {
+        receiver,
+        epoch,
+        next,
+        report,
+        ..
+    } = settlement;
+    let held = tx
+        .prepare_cached(
+            "UPDATE receiver SET state = ?, due_at = ?, failed_count = ?, sent_count = ?, unknown_count = ?, sent_at = ?, job = ?,
+                                 engine = NULL, phase = NULL
+             WHERE id = ? AND epoch = ? AND engine = ?",
+        )?
+        .execute(params![
+            next.state.number(),
+            next.due_at.map(millis),
+            next.failed_count,
+            next.sent_count,
+            next.unknown_count,
+            next.sent_at.map(millis),
+            next.job.map(|job| job.0),
+            receiver.0,
+            epoch,
+            engine,
+        ])?
+        == 1;
+    if settlement.record == Record::Nothing {
+        return Ok(());
+    }
+    let outcome = report.outcome();
+    let there: Option<Option<String>> = if held {
+        None
+    } else {
+        tx.prepare_cached("SELECT outcome FROM attempt WHERE receiver_id = ? AND epoch = ?")?
+            .query_row(params![receiver.0, epoch], |row| row.get(0))
+            .optional()?
+    };
+    match there {
+        // The attempt has this very outcome: a commit that seemed to fail had happened.
+        Some(Some(before)) if before == outcome.name() => Ok(()),
+        Some(Some(_)) => file_late(tx, by, settlement),
+        _ if held || receiver_exists(tx, *receiver)? => {
+            write_attempt(tx, by, settlement)?;
+            if held {
+                Ok(())
+            } else {
+                correct(tx, by, settlement)
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn receiver_exists(tx: &Connection, receiver: ReceiverId) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM receiver WHERE id = ?")?
+        .exists([receiver.0])
+}
+
+/// Ends the running attempt, or writes a whole one where nothing was armed.
+fn write_attempt(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite::Result<()> {
+    let outcome = settlement.report.outcome();
+    let empty = Failure::default();
+    let (failure, reply, code, enhanced) = match &settlement.report {
+        Report::Accepted {
+            reply,
+            code,
+            enhanced,
+        } => (&empty, Some(reply), *code, enhanced.as_ref()),
+        Report::Failed(_, failure) => (failure, None, failure.code, failure.enhanced.as_ref()),
+    };
+    let told = outcome != Outcome::Accepted;
+    tx.prepare_cached(
+        "INSERT INTO attempt (receiver_id, epoch, started_at, ended_at, outcome, code, enhanced, server, phase, error, traceback, transcript,
+                              reply, tried_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         ON CONFLICT (receiver_id, epoch) DO UPDATE SET
+             ended_at = ?4, outcome = ?5, code = ?6, enhanced = ?7, server = ?8, phase = ?9, error = ?10, traceback = ?11, transcript = ?12,
+             reply = ?13
+         WHERE outcome IS NULL",
+    )?
+    .execute(params![
+        settlement.receiver.0,
+        settlement.epoch,
+        millis(settlement.started_at),
+        millis(settlement.ended_at.max(settlement.started_at)),
+        outcome.name(),
+        code,
+        enhanced,
+        failure.server,
+        failure.phase,
+        told.then_some(&failure.error),
+        told.then_some(&failure.traceback),
+        failure.transcript,
+        reply,
+        by,
+    ])?;
+    Ok(())
+}
+
+/// A result for an attempt that already has another: it stands beside it, once.
+fn file_late(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite::Result<()> {
+    let text = match &settlement.report {
+        Report::Accepted { reply, .. } => reply,
+        Report::Failed(_, failure) => &failure.error,
+    };
+    let filed = tx
+        .prepare_cached(
+            "UPDATE attempt SET late_outcome = ?, late_at = ?, late_text = ? WHERE receiver_id = ? AND epoch = ? AND late_outcome IS NULL",
+        )?
+        .execute(params![
+            settlement.report.outcome().name(),
+            millis(settlement.ended_at),
+            text,
+            settlement.receiver.0,
+            settlement.epoch
+        ])?;
+    if filed == 1 {
+        correct(tx, by, settlement)
+    } else {
+        Ok(())
+    }
+}
+
+/// What a late result does to the row that has moved on.
+fn correct(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite::Result<()> {
+    let Settlement {
+        receiver,
+        next,
+        report,
+        ended_at,
+        ..
+    } = settlement;
+    match report.outcome() {
+        Outcome::Accepted => {
+            let corrected = tx
+                .prepare_cached(
+                    "UPDATE receiver SET state = ?1, due_at = NULL, sent_count = sent_count + 1, sent_at = ?2, job = NULL,
+                                         epoch = epoch + 1, engine = NULL, phase = NULL
+                     WHERE id = ?3 AND phase IS NOT 2 AND state NOT IN (12, 13)",
+                )?
+                .execute(params![State::Accepted.number(), millis(*ended_at), receiver.0])?;
+            if corrected == 0 {
+                let target = format!(
+                    "receiver {receiver}: accepted twice, an earlier try's answer came late"
+                );
+                audit::write(tx, *ended_at, by, "duplicate", &target, 1, Some(*receiver))?;
+            }
+        }
+        Outcome::Temporary | Outcome::Permanent => {
+            tx.prepare_cached(
+                "UPDATE receiver SET state = ?, due_at = ?, failed_count = failed_count + 1, job = NULL, epoch = epoch + 1,
+                                     engine = NULL, phase = NULL
+                 WHERE id = ? AND phase IS NOT 2 AND state IN (4, 9)",
+            )?
+            .execute(params![next.state.number(), next.due_at.map(millis), receiver.0])?;
+        }
+        Outcome::Backend | Outcome::Unknown | Outcome::Cancelled => {}
+    }
+    Ok(())
+}
+
+/// `rusqlite::Error` cannot be cloned; the code and the words are what a caller decides by.
+fn rusqlite_copy(error: &rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, words) => {
+            rusqlite::Error::SqliteFailure(*code, words.clone())
+        }
+        other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()),
+    }
+}

@@ -1,0 +1,266 @@
+//! Messages in.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::{Store, StoreError, codec, millis, random_hex};
+use crate::message::{MessageId, State, Submission, Timestamp};
+
+/// A write transaction ends after this, so that others get in between.
+const SLICE: Duration = Duration::from_millis(15);
+
+/// What became of one submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is in the store, durably.
+    Stored {
+        /// The caller's key, or the one made for it.
+        key: String,
+        /// Its number.
+        message: MessageId,
+        /// How many receivers it has.
+        receivers: usize,
+    },
+    /// The same key with the same body was there: nothing was changed.
+    Already {
+        /// The key.
+        key: String,
+        /// The number it got then.
+        message: MessageId,
+    },
+    /// The same key with another body was there: nothing was changed.
+    Conflict {
+        /// The key.
+        key: String,
+        /// The number of the message that has it.
+        message: MessageId,
+    },
+}
+
+/// Ids that are looked up again and again within one call.
+#[derive(Default)]
+struct Known {
+    kinds: HashMap<String, i64>,
+    backends: HashMap<String, i64>,
+}
+
+impl Store {
+    /// Stores the submissions in order, in transactions of a few milliseconds, each durable before the next begins. On an error what
+    /// came before the failing transaction is stored; handing all of it over again is harmless where there are keys.
+    pub fn submit(
+        &self,
+        submissions: &[Submission],
+        now: Timestamp,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let mut receipts = Vec::with_capacity(submissions.len());
+        let mut known = Known::default();
+        while receipts.len() < submissions.len() {
+            let rest = &submissions[receipts.len()..];
+            let slice = self.write(|tx| {
+                let began = Instant::now();
+                let mut slice = Vec::new();
+                for submission in rest {
+                    slice.push(insert(tx, submission, now, &mut known)?);
+                    if began.elapsed() > SLICE {
+                        break;
+                    }
+                }
+                Ok(slice)
+            });
+            match slice {
+                Ok(slice) => receipts.extend(slice),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(receipts)
+    }
+
+    /// Stores all submissions in one transaction, or, when one of them is in conflict with what is there, none.
+    pub fn submit_all_or_none(
+        &self,
+        submissions: &[Submission],
+        now: Timestamp,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let mut conn = self.writer();
+        let mut run = || -> rusqlite::Result<Vec<Receipt>> {
+            let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let mut known = Known::default();
+            let receipts: Vec<_> = submissions
+                .iter()
+                .map(|submission| insert(&tx, submission, now, &mut known))
+                .collect::<Result<_, _>>()?;
+            if receipts
+                .iter()
+                .any(|receipt| matches!(receipt, Receipt::Conflict { .. }))
+            {
+                tx.rollback()?;
+            } else {
+                tx.commit()?;
+            }
+            Ok(receipts)
+        };
+        run().map_err(|error| super::error::explain(&self.path, error))
+    }
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    submission: &Submission,
+    now: Timestamp,
+    known: &mut Known,
+) -> rusqlite::Result<Receipt> {
+    if let Some(key) = &submission.key {
+        let there = tx
+            .prepare_cached("SELECT id, digest FROM message WHERE key = ?")?
+            .query_row([key], |row| {
+                Ok((MessageId(row.get(0)?), row.get::<_, [u8; 32]>(1)?))
+            })
+            .optional()?;
+        if let Some((message, digest)) = there {
+            let key = key.clone();
+            return Ok(if digest == submission.digest {
+                Receipt::Already { key, message }
+            } else {
+                Receipt::Conflict { key, message }
+            });
+        }
+    }
+    let key = match &submission.key {
+        Some(key) => key.clone(),
+        None => fresh(12)?,
+    };
+    let kind = id_of(tx, &mut known.kinds, &submission.kind, |tx, name| {
+        tx.prepare_cached("INSERT INTO kind (name) VALUES (?) ON CONFLICT DO NOTHING")?
+            .execute([name])?;
+        tx.prepare_cached("SELECT id FROM kind WHERE name = ?")?
+            .query_row([name], |row| row.get(0))
+    })?;
+    tx.prepare_cached(
+        "INSERT INTO message (key, digest, kind_id, sender, reply_to, headers, return_path, created_by, created_at, metadata, raw)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        key,
+        submission.digest,
+        kind,
+        submission.from,
+        submission.reply_to,
+        json(&submission.headers)?,
+        submission.return_path,
+        submission.created_by,
+        millis(now),
+        json(&submission.metadata)?,
+        submission.contents.iter().any(|(_, content)| content.is_raw()),
+    ])?;
+    let message = tx.last_insert_rowid();
+
+    let mut contents = HashMap::with_capacity(submission.contents.len());
+    for (language, content) in &submission.contents {
+        let packed = codec::pack(content)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let there = tx
+            .prepare_cached("SELECT id FROM content WHERE hash = ?")?
+            .query_row([packed.hash], |row| row.get::<_, i64>(0))
+            .optional()?;
+        let id = if let Some(id) = there {
+            id
+        } else {
+            tx.prepare_cached(
+                "INSERT INTO content (hash, subject, codec, body) VALUES (?, ?, ?, ?)",
+            )?
+            .execute(params![
+                packed.hash,
+                content.subject,
+                packed.codec,
+                packed.body
+            ])?;
+            tx.last_insert_rowid()
+        };
+        contents.insert(language.as_str(), id);
+    }
+
+    let due_at = submission
+        .send_after
+        .map_or(millis(now), |at| millis(at).max(millis(now)));
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO receiver (message_id, kind_id, backend_id, content_id, created_at, identity, name, user, language, metadata, priority,
+                               send_after, expires_at, uid, state, due_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for receiver in &submission.receivers {
+        let backend = id_of(tx, &mut known.backends, &receiver.backend, |tx, name| {
+            backend_id(tx, name, now)
+        })?;
+        let Some(content) = contents.get(receiver.language.as_str()) else {
+            let what = format!(
+                "no content in language {:?} for {}",
+                receiver.language, receiver.identity
+            );
+            return Err(rusqlite::Error::ToSqlConversionFailure(what.into()));
+        };
+        statement.execute(params![
+            message,
+            kind,
+            backend,
+            content,
+            millis(now),
+            receiver.identity,
+            receiver.name,
+            receiver.user,
+            receiver.language,
+            json(&receiver.metadata)?,
+            submission.priority,
+            submission.send_after.map(millis),
+            submission.expires_at.map(millis),
+            fresh(12)?,
+            State::Queued.number(),
+            due_at,
+        ])?;
+    }
+    Ok(Receipt::Stored {
+        key,
+        message: MessageId(message),
+        receivers: submission.receivers.len(),
+    })
+}
+
+/// The number of a backend's row, made on first use.
+pub(super) fn backend_id(
+    tx: &Transaction<'_>,
+    name: &str,
+    now: Timestamp,
+) -> rusqlite::Result<i64> {
+    tx.prepare_cached(
+        "INSERT INTO backend (name, changed_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![name, millis(now)])?;
+    tx.prepare_cached("SELECT id FROM backend WHERE name = ?")?
+        .query_row([name], |row| row.get(0))
+}
+
+fn id_of(
+    tx: &Transaction<'_>,
+    known: &mut HashMap<String, i64>,
+    name: &str,
+    look_up: impl FnOnce(&Transaction<'_>, &str) -> rusqlite::Result<i64>,
+) -> rusqlite::Result<i64> {
+    if let Some(id) = known.get(name) {
+        return Ok(*id);
+    }
+    let id = look_up(tx, name)?;
+    known.insert(name.to_owned(), id);
+    Ok(id)
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn fresh(bytes: usize) -> rusqlite::Result<String> {
+    random_hex(bytes).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}

@@ -1,0 +1,100 @@
+//! What has to be done behind the writers: moving the log into the database file, and filling the text index.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use super::{Store, StoreError, connect, error::explain};
+
+/// Receivers a step: a few milliseconds of the write lock.
+const STEP: usize = 50;
+
+/// From this many pages the log is moved.
+const LOG_PAGES: i64 = 2_000;
+
+/// From this many pages the log is moved whole, while writers wait a moment: else one that never pauses would let it grow for ever.
+const LOG_PAGES_LIMIT: i64 = 25_000;
+
+/// A thread that looks after an open store until it is dropped.
+pub struct Upkeep {
+    stop: Option<Sender<()>>,
+    busy: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Upkeep {
+    /// Starts it. While `busy` is set (by [`Upkeep::set_busy`]) the text index leaves the write lock to others nineteen parts in twenty.
+    pub fn start(store: &Arc<Store>) -> Result<Self, StoreError> {
+        // The committing thread must not stop to move the log: this thread does it, on a connection of its own.
+        let (path, log) = connect(store.path(), false)?;
+        store
+            .writer()
+            .pragma_update(None, "wal_autocheckpoint", 0)
+            .map_err(|error| explain(&path, error))?;
+        let busy = Arc::new(AtomicBool::new(false));
+        let (stop, stopped) = mpsc::channel();
+        let (store, sending) = (Arc::clone(store), Arc::clone(&busy));
+        let thread = std::thread::Builder::new()
+            .name("upkeep".to_owned())
+            .spawn(move || {
+                let mut pause = Duration::ZERO;
+                while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                    let began = Instant::now();
+                    let added = store.index_some(STEP).unwrap_or(0);
+                    let took = began.elapsed();
+                    pause = match (added, sending.load(Ordering::Relaxed)) {
+                        (0, _) => Duration::from_millis(250),
+                        (_, true) => took * 19,
+                        (_, false) => took,
+                    };
+                    checkpoint(&log);
+                }
+            })
+            .map_err(|source| StoreError::Io {
+                path: "the upkeep thread".into(),
+                source,
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            busy,
+            thread: Some(thread),
+        })
+    }
+
+    /// Says whether somebody is in a hurry.
+    pub fn set_busy(&self, busy: bool) {
+        self.busy.store(busy, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Moves the log when it is long enough to be worth it. What cannot be done now is done next time.
+fn checkpoint(conn: &rusqlite::Connection) {
+    let pages = |mode: &str| {
+        conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+            row.get::<_, i64>(1)
+        })
+    };
+    let Ok(length) = conn.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+        row.get::<_, i64>(1)
+    }) else {
+        return;
+    };
+    if length >= LOG_PAGES && pages("PASSIVE").is_ok_and(|length| length >= LOG_PAGES_LIMIT) {
+        let _ = pages("RESTART");
+    }
+}

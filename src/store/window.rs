@@ -1,0 +1,168 @@
+//! Windows on the receivers, and how many there are.
+
+use rusqlite::{
+    Connection, Row as SqlRow, functions::FunctionFlags, params_from_iter, types::ValueRef,
+};
+
+use super::{
+    Anchor, Count, Counts, Reader, Row, StoreError,
+    plan::{Counted, Plan},
+    search, timestamp,
+};
+use crate::{
+    message::{Delivery, MessageId, ReceiverId, State},
+    query::Query,
+};
+
+/// The columns of [`Row`], to be read by [`read_row`].
+pub(super) const COLUMNS: &str = "r.id, r.message_id, m.key, k.name, r.created_at, c.subject, r.user, r.identity, b.name, r.language, r.state,
+    r.failed_count, r.sent_count, r.sent_at, r.due_at, r.engine IS NOT NULL, r.delivery";
+
+/// The tables that [`COLUMNS`] stand in, beside `receiver r`.
+pub(super) const JOINS: &str =
+    "JOIN message m ON m.id = r.message_id JOIN kind k ON k.id = r.kind_id
+    JOIN content c ON c.id = r.content_id JOIN backend b ON b.id = r.backend_id";
+
+pub(super) fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        id: ReceiverId(row.get(0)?),
+        message_id: MessageId(row.get(1)?),
+        message_key: row.get::<_, String>(2)?.into(),
+        kind: row.get::<_, String>(3)?.into(),
+        created_at: timestamp(row.get(4)?),
+        subject: row.get::<_, String>(5)?.into(),
+        user: row.get::<_, Option<String>>(6)?.map(Into::into),
+        identity: row.get::<_, String>(7)?.into(),
+        backend: row.get::<_, String>(8)?.into(),
+        language: row.get::<_, String>(9)?.into(),
+        state: read_state(row, 10)?,
+        failed_count: row.get(11)?,
+        sent_count: row.get(12)?,
+        sent_at: row.get::<_, Option<i64>>(13)?.map(timestamp),
+        next_attempt_at: row.get::<_, Option<i64>>(14)?.map(timestamp),
+        sending: row.get(15)?,
+        delivery: match row.get_ref(16)? {
+            ValueRef::Text(b"pending") => Some(Delivery::Pending),
+            ValueRef::Text(b"delivered") => Some(Delivery::Delivered),
+            ValueRef::Text(b"undelivered") => Some(Delivery::Undelivered),
+            _ => None,
+        },
+    })
+}
+
+pub(super) fn read_state(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<State> {
+    let number: i64 = row.get(column)?;
+    State::from_number(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+impl Reader {
+    /// Up to `limit` receivers that match, newest first, from the anchor on.
+    pub fn window(
+        &self,
+        query: &Query,
+        anchor: Anchor,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.run(|conn| {
+            let mut plan = Plan::new(conn, query)?;
+            let (bound, descending) = match anchor {
+                Anchor::Newest => (None, true),
+                Anchor::Oldest => (None, false),
+                Anchor::OlderThan(id) => (Some(format!("< {}", plan.bind(id.0))), true),
+                Anchor::From(id) => (Some(format!("<= {}", plan.bind(id.0))), true),
+                Anchor::NewerThan(id) => (Some(format!("> {}", plan.bind(id.0))), false),
+            };
+            let limit = plan.bind(limit as i64);
+            let ids = plan.ids(bound.as_deref(), descending, &limit);
+            // The ids first, from indexes alone; the joins for the few that are shown.
+            let sql = format!(
+                "SELECT {COLUMNS} FROM ({ids}) p CROSS JOIN receiver r ON r.id = p.id {JOINS} ORDER BY r.id DESC"
+            );
+            conn.prepare(&sql)?.query_map(params_from_iter(&plan.values), read_row)?.collect()
+        })
+    }
+
+    /// How many match: exact at once where the counters know (status, reason, type, backend), else counted up to `cap`.
+    pub fn count(&self, query: &Query, cap: u64) -> Result<Count, StoreError> {
+        self.run(|conn| {
+            let mut plan = Plan::new(conn, query)?;
+            if let Some(counted) = &plan.counted {
+                return Ok(Count::Exact(sum(conn, counted)?));
+            }
+            let limit = plan.bind(cap as i64);
+            let sql = format!("SELECT count(*) FROM ({})", plan.ids(None, true, &limit));
+            let n: i64 = conn
+                .prepare(&sql)?
+                .query_row(params_from_iter(&plan.values), |row| row.get(0))?;
+            Ok(if n as u64 >= cap {
+                Count::AtLeast(n as u64)
+            } else {
+                Count::Exact(n as u64)
+            })
+        })
+    }
+
+    /// How many receivers have each state.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        self.run(|conn| {
+            let mut counts = Counts::default();
+            let mut statement =
+                conn.prepare_cached("SELECT state, sum(n) FROM counter GROUP BY state")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let state = read_state(row, 0)?;
+                counts.by_state[usize::from(state.number())] = row.get::<_, i64>(1)? as u64;
+            }
+            Ok(counts)
+        })
+    }
+}
+
+fn sum(conn: &Connection, counted: &Counted) -> rusqlite::Result<u64> {
+    let mut total = 0;
+    let mut statement = conn.prepare_cached("SELECT backend_id, kind_id, state, n FROM counter")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (backend, kind, state): (i64, i64, State) =
+            (row.get(0)?, row.get(1)?, read_state(row, 2)?);
+        let wanted = counted.states.contains(&state)
+            && counted
+                .kinds
+                .as_ref()
+                .is_none_or(|kinds| kinds.contains(&kind))
+            && counted
+                .backends
+                .as_ref()
+                .is_none_or(|backends| backends.contains(&backend));
+        if wanted {
+            total += row.get::<_, i64>(3)? as u64;
+        }
+    }
+    Ok(total)
+}
+
+/// The comparisons that a plan checks on each row: the folded needle first, then a column that may be NULL.
+pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
+    type Test = fn(&str, &str) -> bool;
+    let functions: [(&str, Test); 4] = [
+        ("postroom_has", |needle, text| text.contains(needle)),
+        ("postroom_begins", |needle, text| text.starts_with(needle)),
+        ("postroom_ends", |needle, text| text.ends_with(needle)),
+        ("postroom_is", |needle, text| text == needle),
+    ];
+    for (name, test) in functions {
+        conn.create_scalar_function(
+            name,
+            2,
+            FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC,
+            move |context| {
+                let (needle, text) = (
+                    context.get_raw(0).as_str()?,
+                    context.get_raw(1).as_str_or_null()?,
+                );
+                Ok(text.is_some_and(|text| test(needle, &search::fold(text))))
+            },
+        )?;
+    }
+    Ok(())
+}
