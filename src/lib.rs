@@ -1,6 +1,7 @@
 //! Postroom.
 
 pub mod delivery;
+pub mod demo;
 pub mod message;
 pub mod query;
 pub mod store;

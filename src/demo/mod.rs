@@ -1,0 +1,5 @@
+//! `postroom demo`: a mail server inside the process, and messages like the ones an application really sends.
+//!
+//! The same server, told what to do by a script, is what the tests and the benches deliver to.
+
+pub mod server;
