@@ -536,8 +536,12 @@ fn what_a_client_does_against_the_rules_is_noted() {
     client.say("DATA\r\nblåbær\r\n.\r\n");
     client.reply();
     client.reply();
+    client.ask("MAIL FROM:<f@example.com>");
+    client.ask("RCPT TO:<a@example.com>");
+    client.ask("DATA");
+    client.ask("one\ntwo\r\n.");
     let violations = server.ledger().violations;
-    assert_eq!(violations.len(), 4, "{violations:?}");
+    assert_eq!(violations.len(), 5, "{violations:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! [`Script`] says what it offers and how it behaves at each [`Phase`]; [`Server`] listens, one thread a connection; [`Ledger`] is what it saw.
 
+mod action;
 mod connection;
 mod ledger;
 mod script;
@@ -15,8 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use action::{Action, Event, Phase};
 pub use ledger::{Entry, Ledger};
-pub use script::{Action, Event, Extension, Phase, Script};
+pub use script::{Extension, Script};
 
 /// A running mail server on loopback. Dropped, it stops.
 #[derive(Debug)]
