@@ -1,0 +1,227 @@
+//! The values a config file is made of, each read from its own small spelling.
+
+use std::{env, fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// Longer than any wait or retention can mean, and short enough for every calendar.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// A backoff of more steps than this is a slip of the pen.
+const MOST_STEPS: usize = 1000;
+
+/// A 5xx refusal: the end, or one more temporary failure?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permanent {
+    /// Error at once (`"error"`).
+    #[default]
+    Error,
+    /// It counts like a 4xx (`"retry"`).
+    Retry,
+}
+
+/// What to do with a receiver that may have got the message, when the answer never came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnknown {
+    /// One more try, under the same Message-ID (`"resend"`).
+    Resend,
+    /// An operator decides (`"hold"`).
+    Hold,
+}
+
+/// How the link to an SMTP server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// In clear, then STARTTLS (RFC 3207); port 587.
+    #[default]
+    Starttls,
+    /// TLS from the first byte (RFC 8314); port 465.
+    Implicit,
+    /// No protection: loopback only, unless `insecure = true`; port 25.
+    None,
+}
+
+impl Tls {
+    /// The port that goes with it when none is named.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Starttls => 587,
+            Self::Implicit => 465,
+            Self::None => 25,
+        }
+    }
+}
+
+/// So many receivers in so much time: `50/s`, `3000/m`, `10000/h`, `50000/d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many; never 0.
+    pub count: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let wrong = || {
+            D::Error::custom(format!(
+                "`{text}` is no rate; write a number and a unit: \"50/s\", \"3000/m\", \"10000/h\", \"50000/d\""
+            ))
+        };
+        let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
+        let count = count
+            .trim()
+            .parse()
+            .ok()
+            .filter(|&n| n > 0)
+            .ok_or_else(wrong)?;
+        let seconds = match unit.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return Err(wrong()),
+        };
+        Ok(Self {
+            count,
+            per: Duration::from_secs(seconds),
+        })
+    }
+}
+
+/// Where a secret is kept. The secret itself never stands in the config, in a log or in this type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// In a file that others may not read; its trailing line end does not count.
+    File(PathBuf),
+    /// In an environment variable.
+    Env(String),
+}
+
+impl Secret {
+    /// Reads it. Refuses an empty one, and a file that every user of the machine can read or write.
+    pub fn read(&self) -> anyhow::Result<String> {
+        let secret = match self {
+            Self::File(path) => {
+                let shown = path.display();
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the password file {shown}"))?;
+                refuse_if_open_to_others(path)?;
+                text.trim_end_matches(['\r', '\n']).to_owned()
+            }
+            Self::Env(name) => env::var(name).with_context(|| {
+                format!("the environment variable {name}, named by password_env, cannot be read")
+            })?,
+        };
+        if secret.is_empty() {
+            match self {
+                Self::File(path) => bail!("the password file {} is empty", path.display()),
+                Self::Env(name) => bail!("the environment variable {name} is empty"),
+            }
+        }
+        Ok(secret)
+    }
+}
+
+#[cfg(unix)]
+fn refuse_if_open_to_others(path: &std::path::Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let shown = path.display();
+    let mode = fs::metadata(path)
+        .with_context(|| format!("cannot look at the password file {shown}"))?
+        .permissions()
+        .mode();
+    if mode & 0o007 != 0 {
+        bail!(
+            "the password file {shown} is open to others (mode {:04o}); close it with `chmod o= {shown}`",
+            mode & 0o7777
+        );
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn refuse_if_open_to_others(_: &std::path::Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// Reads `90s`, `5m`, `1h 30m`, `6h`, `1d`, `2w`, `1y`.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) => Err(format!("`{text}` is longer than 100 years")),
+        Err(_) => Err(format!(
+            "`{text}` is no duration; write a number and a unit: \"30s\", \"5m\", \"6h\", \"1d\", \"90d\", \"1y\""
+        )),
+    }
+}
+
+/// For `#[serde(deserialize_with)]`.
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+/// For `#[serde(deserialize_with)]` of a key that may be missing.
+pub(super) fn some_duration<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Duration>, D::Error> {
+    duration(from).map(Some)
+}
+
+/// Reads `1m,5m,15m,1h*3,6h,1d`: the waits after the first, second … failure; `*3` repeats a step.
+pub fn parse_backoff(text: &str) -> Result<Vec<Duration>, String> {
+    let mut steps = Vec::new();
+    for step in text.split(',') {
+        let (wait, times) = match step.split_once('*') {
+            None => (step, 1),
+            Some((wait, times)) => {
+                let times = times.trim().parse::<usize>().ok().filter(|&n| n > 0);
+                let times = times.ok_or_else(|| {
+                    format!(
+                        "`{}`: after `*` stands how many times, as in \"1h*3\"",
+                        step.trim()
+                    )
+                })?;
+                (wait, times)
+            }
+        };
+        let wait = parse_duration(wait.trim())?;
+        if times > MOST_STEPS - steps.len() {
+            return Err(format!("a backoff has at most {MOST_STEPS} steps"));
+        }
+        steps.extend(std::iter::repeat_n(wait, times));
+    }
+    Ok(steps)
+}
+
+/// For `#[serde(deserialize_with)]`.
+pub(super) fn backoff<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Duration>, D::Error> {
+    parse_backoff(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backoff_step_may_be_repeated_and_may_be_nothing() {
+        let seconds = |text| {
+            parse_backoff(text).map(|steps| steps.iter().map(Duration::as_secs).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            seconds("1m,5m,15m,1h*3,6h,1d"),
+            Ok(vec![60, 300, 900, 3600, 3600, 3600, 21600, 86400])
+        );
+        assert_eq!(seconds("0s"), Ok(vec![0]));
+        assert_eq!(seconds(" 1s * 2 , 1h 30m"), Ok(vec![1, 1, 5400]));
+        for wrong in [
+            "", "1m,", "5", "1h*", "1h*0", "1h*-1", "*3", "1h*1001", "-1m", "999y",
+        ] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

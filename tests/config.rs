@@ -1,0 +1,272 @@
+//! What the README and the sample promise about the config file.
+
+use std::{path::Path, time::Duration};
+
+use postroom::config::{Config, Kind, OnUnknown, Permanent, Rate, Secret, Smtp, Tls};
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("/etc/postroom/config.toml")).map_err(|error| error.to_string())
+}
+
+fn smtp(config: &Config, name: &str) -> Smtp {
+    match &config.backends[name].kind {
+        Kind::Smtp(smtp) => (**smtp).clone(),
+        Kind::File(_) => panic!("{name} is of kind file"),
+    }
+}
+
+fn refused(text: &str) -> String {
+    parse(text).expect_err("this must be refused")
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let config = parse("").unwrap();
+    assert_eq!(
+        Config {
+            path: None,
+            ..config.clone()
+        },
+        Config::default()
+    );
+    assert_eq!(config.delivery.resend_limit(), 8);
+    assert_eq!(config.delivery.lease, Duration::from_secs(120));
+    assert_eq!(config.default_backend(), None);
+}
+
+#[test]
+fn a_host_is_all_that_a_mail_server_needs() {
+    let config = parse("[backends.email]\nhost = \"smtp.example.com\"").unwrap();
+    let email = &config.backends["email"];
+    assert_eq!(email.connections, 8);
+    assert_eq!(email.on_unknown, OnUnknown::Resend);
+    assert_eq!(email.permanent, Permanent::Error);
+    assert_eq!(email.probe, Duration::from_secs(30));
+    let smtp = smtp(&config, "email");
+    assert_eq!((smtp.tls, smtp.port), (Tls::Starttls, 587));
+    assert_eq!((smtp.max_recipients, smtp.max_messages), (100, 1000));
+    assert_eq!(smtp.max_age, Duration::from_secs(300));
+    assert_eq!(smtp.timeouts.dot, Duration::from_secs(600));
+    assert_eq!(config.default_backend(), Some("email"));
+}
+
+#[test]
+fn the_port_follows_from_tls() {
+    let port = |tls: &str| {
+        let text = format!("[backends.email]\nhost = \"localhost\"\ntls = \"{tls}\"");
+        smtp(&parse(&text).unwrap(), "email").port
+    };
+    assert_eq!(
+        [port("starttls"), port("implicit"), port("none")],
+        [587, 465, 25]
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
+    let error = refused("[delivery]\nlease = \"1m\"\nbackof = \"1m\"\n");
+    assert!(
+        error.contains("config.toml, line 3: unknown key `backof`; did you mean `backoff`?"),
+        "{error}"
+    );
+    let error = refused("[backends.email]\nhost = \"h\"\nmax_recipient = 3\n");
+    assert!(
+        error.contains(
+            "[backends.email]: unknown key `max_recipient`; did you mean `max_recipients`?"
+        ),
+        "{error}"
+    );
+    let error = refused("[backends.email]\nhost = \"h\"\ntimeouts = { dott = \"1m\" }\n");
+    assert!(
+        error.contains("unknown key `dott`; did you mean `dot`?"),
+        "{error}"
+    );
+    let error = refused("[storage]\npath = \"x\"\n");
+    assert!(
+        error.contains("line 1: unknown key `storage`; did you mean `store`?"),
+        "{error}"
+    );
+    let error = refused("[console]\n");
+    assert!(error.contains("unknown key `console`"), "{error}");
+}
+
+#[test]
+fn a_key_of_another_kind_is_an_error() {
+    let error = refused("[backends.disk]\nkind = \"file\"\nhost = \"h\"\n");
+    assert!(error.contains("unknown key `host`"), "{error}");
+}
+
+#[test]
+fn a_kind_that_is_not_there_yet_is_said_so() {
+    let error = refused("[backends.sms]\nkind = \"kannel\"\n");
+    assert!(error.contains("\"kannel\" is not available yet"), "{error}");
+    let error = refused("[backends.email]\nkind = \"smpt\"\n");
+    assert!(error.contains("did you mean `smtp`?"), "{error}");
+}
+
+#[test]
+fn a_password_in_the_config_is_refused_and_not_repeated() {
+    let error =
+        refused("[backends.email]\nhost = \"h\"\nusername = \"u\"\npassword = \"hunter2\"\n");
+    assert!(error.contains("password_file"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    let error = refused("[backends.email]\nhost = \"h\"\nusername = \"u\"\npassword = \"hunter2\n");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_login_is_a_name_and_one_place_of_a_password() {
+    let with = |lines: &str| parse(&format!("[backends.email]\nhost = \"h\"\n{lines}"));
+    let both = "username = \"u\"\npassword_file = \"p\"\npassword_env = \"P\"";
+    assert!(with(both).unwrap_err().contains("only one of them"));
+    assert!(
+        with("username = \"u\"")
+            .unwrap_err()
+            .contains("password_file")
+    );
+    assert!(
+        with("password_env = \"P\"")
+            .unwrap_err()
+            .contains("username")
+    );
+    let config = with("username = \"u\"\npassword_file = \"p\"").unwrap();
+    assert_eq!(
+        smtp(&config, "email").login,
+        Some(("u".to_owned(), Secret::File("/etc/postroom/p".into())))
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_password_file_open_to_others_is_refused_with_the_way_out() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("smtp-password");
+    fs::write(&path, "hunter2\n").unwrap();
+    let secret = Secret::File(path.clone());
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+
+    mode(0o644);
+    let error = secret.read().unwrap_err().to_string();
+    assert!(error.contains("open to others (mode 0644)"), "{error}");
+    assert!(error.contains("chmod"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+
+    mode(0o640);
+    assert_eq!(secret.read().unwrap(), "hunter2");
+    fs::write(&path, "\n").unwrap();
+    assert!(secret.read().unwrap_err().to_string().contains("is empty"));
+    fs::remove_file(&path).unwrap();
+    assert!(
+        secret
+            .read()
+            .unwrap_err()
+            .to_string()
+            .contains("smtp-password")
+    );
+}
+
+#[test]
+fn mail_in_clear_leaves_this_machine_only_when_the_config_insists() {
+    let with = |host: &str, more: &str| {
+        parse(&format!(
+            "[backends.email]\nhost = \"{host}\"\ntls = \"none\"\n{more}"
+        ))
+    };
+    for host in ["localhost", "127.0.0.1", "127.9.9.9", "::1"] {
+        assert!(with(host, "").is_ok(), "{host}");
+    }
+    for host in [
+        "smtp.example.com",
+        "127.example.com",
+        "192.0.2.1",
+        "0.0.0.0",
+    ] {
+        assert!(with(host, "").unwrap_err().contains("in clear"), "{host}");
+        assert!(with(host, "insecure = true").is_ok(), "{host}");
+    }
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_config_file() {
+    let config = parse(
+        "[store]\npath = \"a.db\"\n[backends.disk]\nkind = \"file\"\npath = \"out\"\n[backends.email]\nhost = \"h\"\nca_file = \"ca.pem\"\n",
+    )
+    .unwrap();
+    assert_eq!(
+        config.store.path.as_deref(),
+        Some(Path::new("/etc/postroom/a.db"))
+    );
+    assert_eq!(
+        config.backends["disk"].kind,
+        Kind::File("/etc/postroom/out".into())
+    );
+    assert_eq!(
+        smtp(&config, "email").ca_file.as_deref(),
+        Some(Path::new("/etc/postroom/ca.pem"))
+    );
+    let config = parse("[store]\npath = \"/srv/a.db\"").unwrap();
+    assert_eq!(config.store.path.as_deref(), Some(Path::new("/srv/a.db")));
+}
+
+#[test]
+fn durations_rates_and_limits_say_what_would_be_right() {
+    let error = refused("[delivery]\nbackoff = \"1m,5x\"\n");
+    assert!(error.contains("line 2: `5x` is no duration"), "{error}");
+    let error = refused("[delivery]\nlease = 120\n");
+    assert!(error.contains("line 2"), "{error}");
+    let error = refused("[backends.email]\nhost = \"h\"\nrate = \"fast\"\n");
+    assert!(error.contains("`fast` is no rate"), "{error}");
+    let error = refused("[backends.email]\nhost = \"h\"\nconnections = 0\n");
+    assert!(error.contains("connections must be at least 1"), "{error}");
+    let error =
+        refused("[backends.email]\nhost = \"h\"\nfrom = \"a@b.example\\r\\nBcc: x@y.example\"\n");
+    assert!(error.contains("from: "), "{error}");
+    let config = parse("[backends.email]\nhost = \"h\"\nrate = \"3000/m\"\n").unwrap();
+    let rate = Rate {
+        count: 3000,
+        per: Duration::from_secs(60),
+    };
+    assert_eq!(smtp(&config, "email").rate, Some(rate));
+}
+
+#[test]
+fn a_backend_inherits_what_delivery_says_of_permanent_refusals() {
+    let config = parse(
+        "[delivery]\npermanent = \"retry\"\n[backends.a]\nhost = \"h\"\n[backends.b]\nhost = \"h\"\npermanent = \"error\"\n",
+    )
+    .unwrap();
+    assert_eq!(config.backends["a"].permanent, Permanent::Retry);
+    assert_eq!(config.backends["b"].permanent, Permanent::Error);
+}
+
+#[test]
+fn the_default_backend_must_exist() {
+    let error =
+        refused("[delivery]\ndefault_backend = \"emial\"\n[backends.email]\nhost = \"h\"\n");
+    assert!(
+        error.contains("`emial`") && error.contains("did you mean `email`?"),
+        "{error}"
+    );
+    let two = "[backends.email]\nhost = \"h\"\n[backends.disk]\nkind = \"file\"\n";
+    assert_eq!(parse(two).unwrap().default_backend(), Some("email"));
+    let neither = "[backends.a]\nhost = \"h\"\n[backends.b]\nkind = \"file\"\n";
+    assert_eq!(parse(neither).unwrap().default_backend(), None);
+}
+
+#[test]
+fn a_named_config_that_does_not_exist_is_an_error() {
+    let error = Config::load(Some(Path::new("/nonexistent/p.toml"))).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("/nonexistent/p.toml: there is no such config file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_config_error_cannot_steer_the_terminal() {
+    let error = refused("\"\\u001b[31m\\u202e\" = 1\n");
+    assert!(!error.contains(['\u{1b}', '\u{202e}']), "{error:?}");
+}
