@@ -60,3 +60,17 @@ pub enum Delivery {
     /// It did not arrive.
     Undelivered,
 }
+
+impl Delivery {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Undelivered];
+
+    /// The word in JSON and in queries.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+        }
+    }
+}

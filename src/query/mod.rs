@@ -2,9 +2,18 @@
 //!
 //! Words joined by space are AND, `-` in front negates, `,` inside a value is OR.
 
+mod display;
+mod parse;
+mod when;
+
 use std::ops::Range;
 
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::message::DisplayText;
 use crate::message::{Delivery, Reason, Status, Timestamp};
+
+pub use parse::{Context, FIELDS, Field};
 
 /// A whole question: every term must hold. No term: everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,4 +120,21 @@ pub struct QueryError {
     pub message: String,
     /// Where, in bytes of the text.
     pub span: Range<usize>,
+}
+
+impl QueryError {
+    /// The query, a caret line under the place, and the message: three lines that no terminal acts on. `text` is the text that was parsed.
+    pub fn render(&self, text: &str) -> String {
+        let shown = |range: Range<usize>| DisplayText::line(text.get(range).unwrap_or_default());
+        let width = |range| shown(range).as_str().width();
+        let indent = width(0..self.span.start);
+        let carets = width(self.span.clone()).max(1);
+        format!(
+            "{}\n{}{}\n{}",
+            DisplayText::line(text),
+            " ".repeat(indent),
+            "^".repeat(carets),
+            self.message
+        )
+    }
 }
