@@ -3,6 +3,7 @@
 mod attempt;
 mod content;
 mod id;
+mod parse;
 mod receiver;
 mod state;
 mod submission;
@@ -11,6 +12,7 @@ mod text;
 pub use attempt::{Attempt, Outcome};
 pub use content::{Body, Content};
 pub use id::{AttemptId, ContentId, JobId, MessageId, ReceiverId};
+pub use parse::{BackendFacts, SubmissionError, SubmitDefaults};
 pub use receiver::{Delivery, Message, Receiver};
 pub use state::{Reason, State, Status};
 pub use submission::{NewReceiver, Submission};

@@ -1,0 +1,289 @@
+//! What a message says: content by language, or one raw RFC 5322 message.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lettre::{Address, message::Mailbox};
+use mail_parser::MessageParser;
+use serde_json::Value;
+
+use super::{
+    fields::{Fields, Wrong},
+    in_header,
+};
+use crate::message::{Body, Content};
+
+/// A content with its language.
+type Said = (String, Content);
+
+/// The words of a message.
+pub(super) struct Contents {
+    /// Never empty; one entry when raw.
+    pub(super) by_language: Vec<Said>,
+    pub(super) raw: bool,
+    /// The header From: of a raw message its own.
+    pub(super) from: Option<String>,
+}
+
+impl Contents {
+    /// The language whose content a receiver gets: `nb-NO`, else `nb`, else the default language likewise. Who asks for none gets the only
+    /// one, if there is only one.
+    pub(super) fn language(&self, wanted: Option<&str>, default: &str) -> Option<String> {
+        let only = match self.by_language.as_slice() {
+            [(only, _)] if self.raw || wanted.is_none() => Some(only),
+            _ => None,
+        };
+        let mut tags = wanted.into_iter().chain([default]).flat_map(wider);
+        tags.find_map(|tag| {
+            self.by_language
+                .iter()
+                .find(|(language, _)| folded(language) == tag)
+        })
+        .map(|(language, _)| language)
+        .or(only)
+        .cloned()
+    }
+
+    pub(super) fn languages(&self) -> String {
+        let all: Vec<_> = self
+            .by_language
+            .iter()
+            .map(|(language, _)| language.as_str())
+            .collect();
+        all.join(", ")
+    }
+}
+
+/// Tags have no case (RFC 5646 2.1.1), and `nb_NO` is often meant.
+fn folded(tag: &str) -> String {
+    tag.to_ascii_lowercase().replace('_', "-")
+}
+
+/// The tag and its shorter forms (RFC 4647 3.4).
+fn wider(tag: &str) -> impl Iterator<Item = String> {
+    std::iter::successors(Some(folded(tag)), |tag| {
+        tag.rsplit_once('-').map(|(wider, _)| wider.to_owned())
+    })
+}
+
+/// Takes `content`, `raw` or `raw_base64`.
+pub(super) fn read(
+    fields: &mut Fields,
+    from: Option<String>,
+    default_language: &str,
+) -> Result<Contents, Wrong> {
+    let content = fields.take("content");
+    let raw = fields.text("raw")?;
+    let encoded = fields.text("raw_base64")?;
+    match (content, raw, encoded) {
+        (Some(content), None, None) => Ok(Contents {
+            by_language: by_language(fields, content)?,
+            raw: false,
+            from,
+        }),
+        (None, Some(raw), None) => self::raw(fields, "raw", raw.as_bytes(), from, default_language),
+        (None, None, Some(encoded)) => {
+            let raw = STANDARD
+                .decode(encoded.trim())
+                .map_err(|error| fields.wrong("raw_base64", &format!("is not base64: {error}")))?;
+            self::raw(fields, "raw_base64", &raw, from, default_language)
+        }
+        (None, None, None) => {
+            const MISSING: &str =
+                "is missing, as in {\"en\": {\"subject\": \"…\", \"text\": \"…\"}}; or give raw";
+            Err(fields.wrong("content", MISSING))
+        }
+        _ => Err(Wrong::whole(
+            "content, raw and raw_base64: only one of them".to_owned(),
+        )),
+    }
+}
+
+fn by_language(fields: &Fields, content: Value) -> Result<Vec<Said>, Wrong> {
+    const SHAPE: &str =
+        "is an object by language, as in {\"en\": {\"subject\": \"…\", \"text\": \"…\"}}";
+    let Value::Object(map) = content else {
+        return Err(fields.wrong("content", SHAPE));
+    };
+    if map.is_empty() {
+        return Err(fields.wrong("content", SHAPE));
+    }
+    let mut said: Vec<Said> = Vec::with_capacity(map.len());
+    for (language, value) in map {
+        let path = format!("content.{language}");
+        if !value.is_object() {
+            return Err(fields.wrong("content", SHAPE));
+        }
+        if !is_language(&language) {
+            return Err(Wrong::at(
+                path,
+                "is no language; write a tag such as en, nb or nb-NO",
+            ));
+        }
+        if said
+            .iter()
+            .any(|(other, _)| folded(other) == folded(&language))
+        {
+            return Err(Wrong::at(path, "stands there twice"));
+        }
+        let mut fields = Fields::new(value, path, &["subject", "text", "html"])?;
+        let subject = fields.line("subject")?.unwrap_or_default();
+        let text = fields.text("text")?;
+        let html = fields.text("html")?;
+        let text = match (text, &html) {
+            (Some(text), _) => text,
+            (None, Some(html)) => text_of(html).map_err(|why| fields.wrong("html", &why))?,
+            (None, None) if subject.is_empty() => {
+                return Err(fields.wrong(
+                    "text",
+                    "is missing: neither subject, text nor html says anything",
+                ));
+            }
+            (None, None) => String::new(),
+        };
+        said.push((
+            language,
+            Content {
+                subject,
+                body: Body::Parts { text, html },
+            },
+        ));
+    }
+    Ok(said)
+}
+
+fn is_language(tag: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    tag.starts_with(|c: char| c.is_ascii_alphabetic())
+        && tag.chars().all(letters)
+        && tag.len() <= 35
+}
+
+/// The plain text of an HTML body, wrapped as mail usually is.
+fn text_of(html: &str) -> Result<String, String> {
+    const WIDTH: usize = 76;
+    // The parser's time grows with the square of the depth: 5,000 take half a second.
+    const DEEPEST: usize = 5_000;
+    if depth(html) > DEEPEST {
+        return Err("is nested too deep to derive plain text from; give text as well".to_owned());
+    }
+    html2text::from_read(html.as_bytes(), WIDTH).map_err(|error| {
+        format!("no plain text can be derived from it ({error}); give text as well")
+    })
+}
+
+/// How deep the elements may be nested at most, without building them: an upper bound but for what nobody writes.
+fn depth(html: &str) -> usize {
+    const NEVER_DEEPER: &[&str] = &[
+        "br", "hr", "img", "input", "link", "meta", "col", "source", "wbr", "p", "li", "td", "th",
+        "tr", "dt", "dd", "option",
+    ];
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for tag in html.split('<').skip(1) {
+        let (closes, rest) = match tag.strip_prefix('/') {
+            Some(rest) => (true, rest),
+            None => (false, tag),
+        };
+        let end = rest
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(rest.len());
+        let name = rest[..end].to_ascii_lowercase();
+        if name.is_empty() || NEVER_DEEPER.contains(&name.as_str()) {
+            continue;
+        }
+        depth = if closes {
+            depth.saturating_sub(1)
+        } else {
+            depth + 1
+        };
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn raw(
+    fields: &Fields,
+    name: &str,
+    bytes: &[u8],
+    given_from: Option<String>,
+    language: &str,
+) -> Result<Contents, Wrong> {
+    let bytes = with_crlf(bytes);
+    if !begins_with_a_header(&bytes) {
+        return Err(fields.wrong(
+            name,
+            "is no message: it begins with headers, then an empty line, then the body (RFC 5322)",
+        ));
+    }
+    let headers = MessageParser::new()
+        .with_minimal_headers()
+        .parse_headers(bytes.as_slice())
+        .unwrap_or_default();
+    let own = headers.from().and_then(|from| from.first());
+    let own = own.and_then(|from| Some((from.name(), from.address()?)));
+    let own = match own {
+        None => None,
+        Some((name_of, address)) => {
+            let address = address.parse::<Address>().map_err(|_| {
+                fields.wrong(name, &format!("its From, `{address}`, is no address"))
+            })?;
+            let name_of = name_of.map(visible).filter(|name| !name.is_empty());
+            Some(Mailbox::new(name_of, address))
+        }
+    };
+    if let (Some(own), Some(given)) = (&own, &given_from)
+        && in_header(given).is_ok_and(|given| given.email != own.email)
+    {
+        let why = format!(
+            "the raw message says From {}; it is sent as it is, so leave this out",
+            own.email
+        );
+        return Err(fields.wrong("from", &why));
+    }
+    let subject = headers.subject().map(visible).unwrap_or_default();
+    Ok(Contents {
+        by_language: vec![(
+            language.to_owned(),
+            Content {
+                subject,
+                body: Body::Raw(bytes),
+            },
+        )],
+        raw: true,
+        from: own.map(|own| own.to_string()).or(given_from),
+    })
+}
+
+/// A name and a colon (RFC 5322 2.2).
+fn begins_with_a_header(bytes: &[u8]) -> bool {
+    let name = bytes
+        .split(|&b| b == b':' || b == b'\r')
+        .next()
+        .unwrap_or_default();
+    !name.is_empty()
+        && name.iter().all(u8::is_ascii_graphic)
+        && bytes.get(name.len()) == Some(&b':')
+}
+
+/// A decoded header on one line: an encoded word can hide line ends, which are for showing only here.
+fn visible(text: &str) -> String {
+    text.split(char::is_control)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// CRLF at every line end (RFC 5321 2.3.8): a bare CR or LF becomes one.
+fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
+    let mut rest = bytes.iter().copied().peekable();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'\r' => {
+                rest.next_if_eq(&b'\n');
+                out.extend(b"\r\n");
+            }
+            b'\n' => out.extend(b"\r\n"),
+            byte => out.push(byte),
+        }
+    }
+    out
+}
