@@ -50,7 +50,7 @@ impl Outcome {
 }
 
 /// One try for one receiver, as it stands in the store: appended, never overwritten.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
     /// Its number in the store.
     pub id: AttemptId,

@@ -7,7 +7,7 @@ use crate::message::{
 };
 
 /// A receiver as a table shows it: the row an operator works with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// Its number.
     pub id: ReceiverId,
@@ -46,7 +46,7 @@ pub struct Row {
 }
 
 /// Everything about one receiver.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Detail {
     /// The row of the table.
     pub row: Row,
@@ -181,7 +181,7 @@ impl Affected {
 }
 
 /// A backend as the store remembers it, across processes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BackendRow {
     /// Its name in the config.
     pub name: Text,
