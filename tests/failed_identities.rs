@@ -1,5 +1,7 @@
 //! RapidSMS 0.21's rules for partial failure, through the delivery module with a backend of the test's own.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},

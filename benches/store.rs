@@ -1,0 +1,166 @@
+//! Windows, counts, search and submission against stores of two sizes, side by side.
+//!
+//! `cargo bench --bench store` prints medians in milliseconds; the goal is under 5 ms each, and flat between the two sizes.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::Local;
+use postroom::{
+    message::{Body, Content, NewReceiver, Outcome, ReceiverId, State, Submission},
+    query::{Context, Query},
+    store::{Anchor, SeedAttempt, SeedReceiver, Store},
+};
+
+const SIZES: [usize; 2] = [100_000, 1_000_000];
+const RUNS: usize = 15;
+const PER_MESSAGE: usize = 5;
+
+type Look = Box<dyn Fn(&postroom::store::Reader)>;
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut columns = Vec::new();
+    for size in SIZES {
+        let path = folder.path().join(format!("{size}.db"));
+        let store = Arc::new(Store::create(&path).expect("a store"));
+        fill(&store, size);
+        columns.push((size, measure(&store, size)));
+        println!("{size}: file {} MiB", mib(&path));
+    }
+    println!("{:<42} {:>12} {:>12}  ms, medians of {RUNS}", "", SIZES[0], SIZES[1]);
+    for (index, (name, small)) in columns[0].1.iter().enumerate() {
+        let large = columns[1].1[index].1;
+        println!("{name:<42} {:>12.3} {:>12.3}", small.as_secs_f64() * 1e3, large.as_secs_f64() * 1e3);
+    }
+}
+
+fn mib(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len() >> 20)
+}
+
+fn measure(store: &Store, size: usize) -> Vec<(&'static str, Duration)> {
+    let middle = ReceiverId(size as i64 / 2);
+    let window = |text: &str, anchor: Anchor| -> Look {
+        let query = Query::parse(text, &Context { now: Local::now() }).expect("a query");
+        Box::new(move |reader| {
+            reader.window(&query, anchor, 100).expect("a window");
+        })
+    };
+    let looks: Vec<(&'static str, Look)> = vec![
+        ("first window", window("", Anchor::Newest)),
+        ("next window, in the middle", window("", Anchor::OlderThan(middle))),
+        ("last window", window("", Anchor::Oldest)),
+        ("counts per status", Box::new(|reader| drop(reader.counts().expect("counts")))),
+        ("status:failed", window("status:failed", Anchor::Newest)),
+        ("type:feedback", window("type:feedback", Anchor::Newest)),
+        ("status:failed,error type:feedback", window("status:failed,error type:feedback", Anchor::Newest)),
+        ("to: one identity", window("to:user77777@example.com", Anchor::Newest)),
+        ("search, many hits", window("assignment", Anchor::Newest)),
+        ("search, one hit", window("user77777", Anchor::Newest)),
+        ("search, no hit", window("zebrafish", Anchor::Newest)),
+    ];
+    let reader = store.reader().expect("a reader");
+    looks.into_iter().map(|(name, look)| (name, median(|| look(&reader)))).collect()
+}
+
+fn median(mut run: impl FnMut()) -> Duration {
+    run();
+    let mut times: Vec<Duration> = (0..RUNS)
+        .map(|_| {
+            let began = Instant::now();
+            run();
+            began.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[RUNS / 2]
+}
+
+fn fill(store: &Arc<Store>, size: usize) {
+    let began = Instant::now();
+    let (mut longest, mut first) = (Duration::ZERO, 1_i64);
+    for chunk in 0..size / 10_000 {
+        let messages: Vec<Submission> = (0..10_000 / PER_MESSAGE).map(|n| submission(chunk * 10_000 / PER_MESSAGE + n)).collect();
+        let at = Instant::now();
+        store.submit(&messages, chrono::Utc::now()).expect("stored");
+        longest = longest.max(at.elapsed());
+        let receivers: Vec<SeedReceiver> = (first..first + 10_000).filter_map(history).collect();
+        store.seed(&receivers, "bench").expect("seeded");
+        first += 10_000;
+    }
+    let filled = began.elapsed();
+    while store.index_some(2_000).expect("indexed") > 0 {}
+    println!(
+        "{size}: filled in {:.1} s ({:.0} receivers/s with their histories), text index in {:.1} s more",
+        filled.as_secs_f64(),
+        size as f64 / filled.as_secs_f64(),
+        (began.elapsed() - filled).as_secs_f64()
+    );
+}
+
+/// Nine in ten were sent; the others are spread over Failed, Error and Not sent.
+fn history(id: i64) -> Option<SeedReceiver> {
+    let now = chrono::Utc::now();
+    let attempt = |outcome| SeedAttempt {
+        outcome,
+        started_at: now,
+        ended_at: now,
+        code: Some(451),
+        enhanced: Some("4.7.1".to_owned()),
+        text: "451 4.7.1 greylisted".to_owned(),
+        traceback: "451 4.7.1 greylisted\n  at RCPT".to_owned(),
+    };
+    let (state, outcome) = match id % 100 {
+        0..90 => (State::Accepted, Outcome::Accepted),
+        90..95 => (State::FailedTemporary, Outcome::Temporary),
+        95..98 => (State::Permanent, Outcome::Permanent),
+        _ => return None,
+    };
+    Some(SeedReceiver {
+        id: ReceiverId(id),
+        state,
+        due_at: state.is_pending().then_some(now),
+        sent_at: (state == State::Accepted).then_some(now),
+        attempts: vec![attempt(outcome)],
+    })
+}
+
+fn submission(n: usize) -> Submission {
+    const KINDS: [&str; 4] = ["feedback", "deadline_moved", "comment_delivery", "invoice"];
+    let content = Content {
+        subject: format!("Feedback on assignment {}", n % 1_000),
+        body: Body::Parts { text: "Your examiner has given feedback. ".repeat(12), html: None },
+    };
+    Submission {
+        key: Some(format!("message-{n}")),
+        kind: KINDS[n % KINDS.len()].to_owned(),
+        from: Some("no-reply@example.com".to_owned()),
+        reply_to: None,
+        headers: Vec::new(),
+        return_path: None,
+        created_by: None,
+        metadata: serde_json::Value::Null,
+        priority: 0,
+        send_after: None,
+        expires_at: None,
+        contents: vec![("en".to_owned(), content)],
+        receivers: (0..PER_MESSAGE)
+            .map(|k| {
+                let user = format!("user{}", n * PER_MESSAGE + k);
+                NewReceiver {
+                    identity: format!("{user}@example.com"),
+                    name: None,
+                    user: Some(user),
+                    language: "en".to_owned(),
+                    backend: "email".to_owned(),
+                    metadata: serde_json::Value::Null,
+                }
+            })
+            .collect(),
+        digest: [0; 32],
+    }
+}

@@ -1,0 +1,269 @@
+//! The state machine under random events, against the real store: whatever happens, counters equal a recount, rows are legal, and nobody gets a message
+//! twice without an operator or an unknown end.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
+
+use chrono::DateTime;
+use postroom::{
+    delivery::{Failure, OnUnknown, Policy, Report},
+    message::{Body, Content, NewReceiver, Outcome, ReceiverId, State, Status, Submission, Timestamp},
+    query::Query,
+    store::{
+        Acting, Action, Affected, Anchor, ArmRequest, Claim, Record, Scope, Settlement, Store, Target,
+        engine::Engine,
+    },
+};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Submit(usize),
+    Claim { engine: usize, limit: usize },
+    Arm { engine: usize, pick: usize },
+    Settle { engine: usize, pick: usize, outcome: Outcome },
+    Crash { engine: usize },
+    Reap,
+    Act { action: Action, pick: usize },
+    ResendFailed,
+    Pass(u64),
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let action = prop::sample::select(vec![Action::Resend, Action::Hold, Action::Release, Action::Cancel, Action::MarkSent]);
+    prop_oneof![
+        1 => (1_usize..4).prop_map(Op::Submit),
+        4 => (0_usize..2, 1_usize..4).prop_map(|(engine, limit)| Op::Claim { engine, limit }),
+        4 => (0_usize..2, any::<usize>()).prop_map(|(engine, pick)| Op::Arm { engine, pick }),
+        5 => (0_usize..2, any::<usize>(), prop::sample::select(Outcome::ALL.to_vec()))
+            .prop_map(|(engine, pick, outcome)| Op::Settle { engine, pick, outcome }),
+        1 => (0_usize..2).prop_map(|engine| Op::Crash { engine }),
+        2 => Just(Op::Reap),
+        3 => (action, any::<usize>()).prop_map(|(action, pick)| Op::Act { action, pick }),
+        1 => Just(Op::ResendFailed),
+        2 => (0_u64..200_000).prop_map(Op::Pass),
+    ]
+}
+
+/// An engine with what it holds; `armed` tells how far each is.
+struct Holder {
+    place: Engine,
+    hands: Vec<(Claim, bool)>,
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    store: Arc<Store>,
+    engines: Vec<Holder>,
+    /// Engines that were killed: their late results may still come.
+    now: Timestamp,
+    policy: Policy,
+    receivers: i64,
+    /// Copies a receiver got, and copies that were allowed: one, and one more for each operator's resend and each unknown end.
+    copies: HashMap<ReceiverId, (u32, u32)>,
+}
+
+impl World {
+    fn new(on_unknown: OnUnknown) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
+        let now = DateTime::from_timestamp_millis(1_700_000_000_000).unwrap();
+        let policy = Policy {
+            backoff: vec![Duration::from_secs(1), Duration::from_secs(60)],
+            resend_limit: 2,
+            retry_permanent: false,
+            on_unknown,
+        };
+        let mut world = Self { folder, store, engines: Vec::new(), now, policy, receivers: 0, copies: HashMap::new() };
+        for _ in 0..2 {
+            let place = world.enter();
+            world.engines.push(Holder { place, hands: Vec::new() });
+        }
+        world
+    }
+
+    fn enter(&self) -> Engine {
+        Engine::enter(&self.store, "deliver", "test".to_owned(), Duration::from_secs(120), self.now).unwrap()
+    }
+
+    fn acting(&self) -> Acting {
+        Acting { who: "april".to_owned(), target: "test".to_owned(), now: self.now, resend_limit: 2 }
+    }
+
+    fn settlement(&self, claim: &Claim, outcome: Outcome) -> Settlement {
+        let failure = Failure { error: "no".to_owned(), traceback: "no\n".to_owned(), ..Failure::default() };
+        let report = match outcome {
+            Outcome::Accepted => Report::Accepted { reply: "250 ok".to_owned(), code: Some(250), enhanced: None },
+            outcome => Report::Failed(outcome, failure),
+        };
+        Settlement {
+            receiver: claim.receiver.id,
+            epoch: claim.receiver.epoch,
+            next: self.policy.next(&claim.standing, outcome, self.now, 0.0),
+            report,
+            started_at: self.now,
+            ended_at: self.now,
+            record: Record::Attempt,
+        }
+    }
+
+    fn step(&mut self, op: Op) {
+        match op {
+            Op::Submit(n) => {
+                self.store.submit(&[submission(n)], self.now).unwrap();
+                for _ in 0..n {
+                    self.receivers += 1;
+                    self.copies.insert(ReceiverId(self.receivers), (0, 1));
+                }
+            }
+            Op::Claim { engine, limit } => {
+                let id = self.engines[engine].place.ledger().engine().to_owned();
+                let claims = self.store.claim(&id, "email", Scope::Always, limit, self.now).unwrap();
+                self.engines[engine].hands.extend(claims.into_iter().map(|claim| (claim, false)));
+            }
+            Op::Arm { engine, pick } => {
+                let Holder { place, hands } = &mut self.engines[engine];
+                let unarmed: Vec<usize> = (0..hands.len()).filter(|index| !hands[*index].1).collect();
+                let Some(index) = unarmed.get(pick % unarmed.len().max(1)).copied() else { return };
+                let claim = &hands[index].0;
+                let request = ArmRequest { receivers: vec![(claim.receiver.id, claim.receiver.epoch)], started_at: self.now };
+                if place.ledger().arm(request).unwrap().is_empty() {
+                    hands[index].1 = true;
+                } else {
+                    hands.remove(index);
+                }
+            }
+            Op::Settle { engine, pick, outcome } => {
+                if self.engines[engine].hands.is_empty() {
+                    return;
+                }
+                let index = pick % self.engines[engine].hands.len();
+                let (claim, armed) = self.engines[engine].hands.remove(index);
+                let outcome = match (armed, outcome) {
+                    // Only an armed message can be accepted, or be in doubt.
+                    (false, Outcome::Accepted | Outcome::Unknown | Outcome::Cancelled) => Outcome::Temporary,
+                    (true, Outcome::Backend) => Outcome::Temporary,
+                    (_, outcome) => outcome,
+                };
+                let copies = self.copies.get_mut(&claim.receiver.id).unwrap();
+                match outcome {
+                    Outcome::Accepted => copies.0 += 1,
+                    Outcome::Unknown => {
+                        // In the worst case it did arrive.
+                        copies.0 += 1;
+                        copies.1 += 1;
+                    }
+                    _ => {}
+                }
+                let ledger = Arc::clone(self.engines[engine].place.ledger());
+                ledger.settle(self.settlement(&claim, outcome));
+                ledger.flush().unwrap();
+            }
+            Op::Crash { engine } => {
+                let place = self.enter();
+                let old = std::mem::replace(&mut self.engines[engine], Holder { place, hands: Vec::new() });
+                for (claim, _) in old.hands.iter().filter(|(_, armed)| *armed) {
+                    let copies = self.copies.get_mut(&claim.receiver.id).unwrap();
+                    copies.0 += 1;
+                    copies.1 += 1;
+                }
+            }
+            Op::Reap => {
+                let bury = |_: &str, claim: &Claim, _: Timestamp| self.settlement(claim, Outcome::Unknown);
+                self.store.reap(&bury, self.now).unwrap();
+            }
+            Op::Act { action, pick } => {
+                if self.receivers == 0 {
+                    return;
+                }
+                let id = ReceiverId(pick as i64 % self.receivers + 1).max(ReceiverId(1));
+                let done = self.act(action, Target::Ids(vec![id]));
+                if action == Action::Resend {
+                    self.copies.get_mut(&id).unwrap().1 += done.total() as u32;
+                }
+            }
+            Op::ResendFailed => {
+                self.store.resend_failed(&self.acting()).unwrap();
+            }
+            Op::Pass(millis) => self.now += Duration::from_millis(millis),
+        }
+    }
+
+    fn act(&self, action: Action, target: Target) -> Affected {
+        self.store.act(action, &target, &self.acting(), &mut |_| ControlFlow::Continue(())).unwrap()
+    }
+
+    fn check(&self) {
+        let reader = self.store.reader().unwrap();
+        let rows = reader.window(&Query::default(), Anchor::Newest, 10_000).unwrap();
+        let counts = reader.counts().unwrap();
+        for state in State::ALL {
+            let recount = rows.iter().filter(|row| row.state == state).count() as u64;
+            assert_eq!(counts.of_state(state), recount, "the counter of {state:?} equals a recount");
+        }
+        for row in &rows {
+            let detail = reader.detail(row.id).unwrap().unwrap();
+            let accepted = detail.attempts.iter().filter(|attempt| attempt.outcome == Some(Outcome::Accepted)).count();
+            assert!(row.sent_count as usize >= accepted, "every acceptance is counted: {row:?}");
+            for attempt in &detail.attempts {
+                let failed = attempt.outcome.is_some_and(|outcome| outcome != Outcome::Accepted);
+                assert!(!failed || attempt.error.is_some() && attempt.traceback.is_some(), "every failure is explained");
+            }
+            let (copies, allowed) = self.copies[&row.id];
+            assert!(copies <= allowed, "receiver {} got {copies} copies, {allowed} were allowed: {detail:#?}", row.id);
+            if row.state.status() == Status::Sent {
+                assert!(row.sent_at.is_some());
+            }
+        }
+        let path = self.folder.path().join("postroom.db");
+        let check: String =
+            rusqlite::Connection::open(path).unwrap().query_row("PRAGMA foreign_key_check", [], |_| Ok("broken".to_owned())).unwrap_or_default();
+        assert_eq!(check, "");
+    }
+}
+
+fn submission(receivers: usize) -> Submission {
+    let content = Content { subject: "Hello".to_owned(), body: Body::Parts { text: "Hello".to_owned(), html: None } };
+    Submission {
+        key: None,
+        kind: "feedback".to_owned(),
+        from: Some("no-reply@example.com".to_owned()),
+        reply_to: None,
+        headers: Vec::new(),
+        return_path: None,
+        created_by: None,
+        metadata: serde_json::Value::Null,
+        priority: 0,
+        send_after: None,
+        expires_at: None,
+        contents: vec![("en".to_owned(), content)],
+        receivers: (0..receivers)
+            .map(|n| NewReceiver {
+                identity: format!("user{n}@example.com"),
+                name: None,
+                user: None,
+                language: "en".to_owned(),
+                backend: "email".to_owned(),
+                metadata: serde_json::Value::Null,
+            })
+            .collect(),
+        digest: [0; 32],
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_gets_it_twice_without_an_operator_or_an_unknown_end(
+        hold: bool, steps in prop::collection::vec(ops(), 1..60),
+    ) {
+        let mut world = World::new(if hold { OnUnknown::Hold } else { OnUnknown::Resend });
+        world.step(Op::Submit(3));
+        for op in steps {
+            world.step(op);
+            world.check();
+        }
+    }
+}
