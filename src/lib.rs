@@ -12,6 +12,7 @@
 //! `message` and `query` know nobody; `store` knows them; `delivery` knows the store and the traits of a backend; `cli`, `console` and `demo` know
 //! everything, and nobody knows them.
 
+pub mod backend;
 pub mod config;
 pub mod delivery;
 pub mod demo;

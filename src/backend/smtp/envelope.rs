@@ -1,0 +1,250 @@
+//! The envelope of a transaction: MAIL, RCPT, DATA, and what their replies say about whom.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    failure::{LinkError, Phase, Scene},
+    reply::Reply,
+    session::{Flow, SmtpSession},
+    settle::{is_denial, trouble},
+    transaction::{Command, Transaction},
+};
+use crate::{
+    delivery::{Desk, Report, Trouble},
+    message::Outcome,
+};
+
+/// What the replies to an envelope came to so far.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    mail: Option<Reply>,
+    /// By index of the receiver, in the order of the commands.
+    recipients: Vec<(usize, Reply)>,
+    pub(super) data: Option<Reply>,
+}
+
+impl Answers {
+    pub(super) fn mail_is_refused(&self) -> bool {
+        self.mail.as_ref().is_some_and(Reply::is_refusal)
+    }
+
+    /// Those who may get the message.
+    pub(super) fn accepted(&self) -> Vec<usize> {
+        if self.mail_is_refused() {
+            return Vec::new();
+        }
+        let positive = self
+            .recipients
+            .iter()
+            .filter(|(_, reply)| reply.is_positive());
+        positive.map(|(index, _)| *index).collect()
+    }
+
+    /// Those to whom the server said no, with the reply that said so.
+    pub(super) fn refused<'a>(&'a self, tx: &Transaction) -> Vec<(usize, Phase, &'a Reply)> {
+        if let Some(mail) = self.mail.as_ref().filter(|mail| mail.is_refusal()) {
+            return tx
+                .members()
+                .map(|index| (index, Phase::Mail, mail))
+                .collect();
+        }
+        let mut refused = Vec::new();
+        let mut any_accepted = false;
+        for (place, (index, reply)) in self.recipients.iter().enumerate() {
+            any_accepted |= reply.is_positive();
+            if reply.is_refusal() && !wants_another_transaction(reply, place > 0, any_accepted) {
+                refused.push((*index, Phase::Rcpt, reply));
+            }
+        }
+        refused
+    }
+}
+
+/// Too many recipients (RFC 5321 4.5.3.1.10): the rest goes in a transaction of its own, and nobody is to blame. Said to the first of a
+/// transaction it is a refusal like another, or the same would be asked for ever.
+fn wants_another_transaction(reply: &Reply, not_first: bool, any_accepted: bool) -> bool {
+    reply.code() == 452
+        && match reply.enhanced().as_deref() {
+            Some("4.5.3") => not_first,
+            None => any_accepted,
+            Some(_) => false,
+        }
+}
+
+/// Why an envelope came to no end.
+enum Stop {
+    Link(LinkError),
+    /// 421: the server closes the connection.
+    Closing(Reply),
+    /// 530, 535: the server will not take mail from us.
+    Denied(Reply),
+}
+
+/// The same with its circumstances.
+pub(super) struct Stopped {
+    why: Stop,
+    phase: Phase,
+    took: Duration,
+}
+
+impl SmtpSession {
+    /// Sends the envelope, in one write where the server allows it, and reads its replies. While the server thinks, the next is prepared.
+    pub(super) fn envelope(
+        &mut self,
+        tx: &mut Transaction,
+        answers: &mut Answers,
+        ahead: &mut Option<Transaction>,
+        desk: &mut dyn Desk,
+    ) -> Result<(), Stopped> {
+        let pipelining = self.connection.features().pipelining;
+        let mut next = 0;
+        while let Some(command) = tx.command(next) {
+            let pointless = command == Command::Data && answers.accepted().is_empty();
+            let group = tx.group(next, pipelining);
+            // Behind a refused MAIL nothing more is said; a lone DATA for nobody neither.
+            if answers.mail_is_refused() || (pointless && group.len() == 1) {
+                break;
+            }
+            let since = Instant::now();
+            if !tx.ahead {
+                let lines = tx.lines(&group).to_vec();
+                tx.transcript.client(&lines);
+                self.connection
+                    .send(&lines, self.limit(command))
+                    .map_err(|error| Stopped {
+                        why: Stop::Link(error),
+                        phase: command.phase(),
+                        took: since.elapsed(),
+                    })?;
+            }
+            if pipelining && next == 0 {
+                *ahead = self.take(desk);
+            }
+            for number in group.clone() {
+                let Some(command) = tx.command(number) else {
+                    break;
+                };
+                let since = Instant::now();
+                self.answer(command, tx, answers).map_err(|why| Stopped {
+                    why,
+                    phase: command.phase(),
+                    took: since.elapsed(),
+                })?;
+            }
+            next = group.end;
+        }
+        self.connection.expect_silence().map_err(|error| Stopped {
+            why: Stop::Link(error),
+            phase: Phase::Data,
+            took: Duration::ZERO,
+        })
+    }
+
+    /// Reads the reply to one command of the envelope.
+    fn answer(
+        &mut self,
+        command: Command,
+        tx: &mut Transaction,
+        answers: &mut Answers,
+    ) -> Result<(), Stop> {
+        let reply = self
+            .connection
+            .reply(self.limit(command))
+            .map_err(Stop::Link)?;
+        tx.transcript.server(&reply);
+        if reply.code() == 421 {
+            return Err(Stop::Closing(reply));
+        }
+        if is_denial(&reply) && !answers.mail_is_refused() {
+            return Err(Stop::Denied(reply));
+        }
+        let fits = match command {
+            Command::Reset => reply.is_positive(),
+            Command::Mail | Command::Rcpt(_) => reply.is_positive() || reply.is_refusal(),
+            Command::Data => reply.code() == 354 || reply.is_refusal(),
+        };
+        if !fits {
+            return Err(Stop::Link(LinkError::Unexpected(reply.in_one_line())));
+        }
+        match command {
+            Command::Reset => {}
+            Command::Mail => answers.mail = Some(reply),
+            Command::Rcpt(index) => answers.recipients.push((index, reply)),
+            Command::Data => answers.data = Some(reply),
+        }
+        Ok(())
+    }
+
+    fn limit(&self, command: Command) -> Duration {
+        let timeouts = &self.settings.timeouts;
+        match command {
+            Command::Reset | Command::Mail => timeouts.mail,
+            Command::Rcpt(_) => timeouts.rcpt,
+            Command::Data => timeouts.data,
+        }
+    }
+
+    /// The envelope came to no end: nobody has the message. Sorts who was refused, who goes again, and whose fault it was.
+    pub(super) fn stop(
+        &mut self,
+        tx: &Transaction,
+        answers: &Answers,
+        stopped: &Stopped,
+        desk: &mut dyn Desk,
+    ) -> Result<Flow, Trouble> {
+        // Where the server talked nonsense, what it refused may have been meant for somebody else.
+        let nonsense = matches!(&stopped.why, Stop::Link(error) if error.is_nonsense());
+        let refused = if nonsense {
+            Vec::new()
+        } else {
+            self.settle_refused(tx, answers, desk);
+            answers.refused(tx)
+        };
+        let rest = tx.part(|index| !refused.iter().any(|(refused, ..)| *refused == index));
+        let Some(rest) = rest else {
+            return match &stopped.why {
+                Stop::Denied(reply) => {
+                    let failure = self.scene(tx, stopped.phase).refused(reply);
+                    Err(trouble(failure, true))
+                }
+                _ => Ok(Flow::Close),
+            };
+        };
+        let scene = Scene {
+            batch: Some(&rest),
+            took: stopped.took,
+            ..self.scene(tx, stopped.phase)
+        };
+        match &stopped.why {
+            Stop::Link(error) => {
+                if tx.ahead && answers.mail.is_none() && !nonsense {
+                    // The transaction before was the connection's last; this one the server may never have seen.
+                    desk.again(rest);
+                } else {
+                    let failure = scene.broken(error);
+                    desk.lost(rest, failure);
+                }
+                Ok(Flow::Close)
+            }
+            // Somebody has got an answer over this connection, so the next one will get further.
+            Stop::Closing(_) if self.proven || !refused.is_empty() => {
+                desk.again(rest);
+                Ok(Flow::Close)
+            }
+            Stop::Closing(reply) | Stop::Denied(reply) => {
+                for receiver in &rest.receivers {
+                    let scene = Scene {
+                        receiver: Some(receiver),
+                        ..scene
+                    };
+                    desk.settle(
+                        receiver,
+                        Report::Failed(Outcome::Backend, scene.refused(reply)),
+                    );
+                }
+                let failure = scene.refused(reply);
+                Err(trouble(failure, matches!(stopped.why, Stop::Denied(_))))
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The `smtp` backend. The session is ours: MAIL, RCPT and DATA go out in one write where the server allows it, every reply is matched to its
+//! command and every refusal to its receiver, the store is told before a message can be accepted, and what was said is kept for whoever
+//! has to find out why. lettre contributes addresses, the AUTH mechanisms and the messages themselves.
+//!
+//! [`Smtp`] opens connections. `connection` speaks line by line over `wire` and `tls`, and `reply` reads what the server says. `transaction` puts
+//! a batch on paper; `session` sends one after the other, each in two steps, `envelope` and `body`; `settle` hands in the results, which
+//! `failure` and `transcript` put into words.
+
+mod body;
+mod connection;
+mod envelope;
+mod failure;
+mod features;
+mod reply;
+mod session;
+mod settings;
+mod settle;
+mod tls;
+mod transaction;
+mod transcript;
+mod wire;
+
+use std::sync::Arc;
+
+pub use settings::{Credentials, SettingsError, SmtpSettings, Timeouts, Tls};
+
+use self::{connection::Connection, session::SmtpSession, tls::Trust};
+use crate::{
+    delivery::{Backend, Session, Trouble},
+    message::Message,
+};
+
+/// A mail server that takes our messages.
+#[derive(Debug)]
+pub struct Smtp {
+    settings: Arc<SmtpSettings>,
+    trust: Trust,
+}
+
+impl Smtp {
+    /// A backend with these settings. Nothing is opened or read yet.
+    pub fn new(settings: SmtpSettings) -> Result<Self, SettingsError> {
+        settings.check()?;
+        Ok(Self {
+            trust: Trust::new(settings.ca_file.clone()),
+            settings: Arc::new(settings),
+        })
+    }
+}
+
+impl Backend for Smtp {
+    fn connections(&self) -> usize {
+        self.settings.connections
+    }
+
+    fn batch_limit(&self, message: &Message) -> usize {
+        // An ordinary message says `To:` its one receiver; a raw one says what its writer said.
+        if message.raw {
+            self.settings.max_recipients
+        } else {
+            1
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn Session>, Trouble> {
+        let (connection, _) = Connection::open(&self.settings, &self.trust)?;
+        Ok(Box::new(SmtpSession::new(
+            Arc::clone(&self.settings),
+            connection,
+        )))
+    }
+
+    fn probe(&self) -> Result<String, Trouble> {
+        let (mut connection, mut transcript) = Connection::open(&self.settings, &self.trust)?;
+        connection.quit(&mut transcript);
+        Ok(transcript.render())
+    }
+}
