@@ -14,6 +14,7 @@
 
 pub mod backend;
 pub mod config;
+pub mod console;
 pub mod delivery;
 pub mod demo;
 pub mod message;

@@ -1,0 +1,401 @@
+//! The one table of actions. The keys, the footer, the help and the README's list of keys are all read from it, so none of them can say
+//! what another does not.
+
+use std::fmt;
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::state::{Marks, State};
+
+/// What a key can mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each has its help in the table below")]
+pub enum Command {
+    Quit,
+    Help,
+    Suspend,
+    Redraw,
+    EditQuery,
+    ShowAll,
+    ShowNotSent,
+    ShowFailed,
+    ShowError,
+    ShowSent,
+    Down,
+    Up,
+    PageDown,
+    PageUp,
+    HalfPageDown,
+    HalfPageUp,
+    Top,
+    Bottom,
+    Mark,
+    Range,
+    MarkAll,
+    Unmark,
+    Resend,
+    Open,
+    Back,
+    NextTab,
+    PreviousTab,
+    NextAttempt,
+    PreviousAttempt,
+    NextReceiver,
+    PreviousReceiver,
+    Stop,
+    Apply,
+    Leave,
+    Yes,
+    No,
+    CloseHelp,
+}
+
+/// Where a key is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The table.
+    Table,
+    /// The detail of a receiver.
+    Detail,
+    /// The query line.
+    Query,
+    /// A question.
+    Question,
+    /// The help.
+    Help,
+}
+
+impl Place {
+    /// Its name in the help and in the README.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "In the table",
+            Self::Detail => "In the detail",
+            Self::Query => "In the query line",
+            Self::Question => "In a question",
+            Self::Help => "In the help",
+        }
+    }
+}
+
+/// A key with its modifiers. Shift is part of a letter and never a modifier of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    code: KeyCode,
+    modifiers: KeyModifiers,
+}
+
+impl Key {
+    const fn of(code: KeyCode) -> Self {
+        Self {
+            code,
+            modifiers: KeyModifiers::NONE,
+        }
+    }
+
+    const fn letter(letter: char) -> Self {
+        Self::of(KeyCode::Char(letter))
+    }
+
+    const fn ctrl(letter: char) -> Self {
+        Self {
+            code: KeyCode::Char(letter),
+            modifiers: KeyModifiers::CONTROL,
+        }
+    }
+}
+
+impl From<KeyEvent> for Key {
+    fn from(event: KeyEvent) -> Self {
+        let mut modifiers =
+            event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
+        if matches!(event.code, KeyCode::Char(_) | KeyCode::BackTab) {
+            modifiers.remove(KeyModifiers::SHIFT);
+        }
+        Self {
+            code: event.code,
+            modifiers,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.modifiers.contains(KeyModifiers::CONTROL) {
+            f.write_str("ctrl-")?;
+        }
+        match self.code {
+            KeyCode::Char(' ') => f.write_str("space"),
+            KeyCode::Char(letter) => write!(f, "{letter}"),
+            KeyCode::Enter => f.write_str("enter"),
+            KeyCode::Esc => f.write_str("esc"),
+            KeyCode::Up => f.write_str("↑"),
+            KeyCode::Down => f.write_str("↓"),
+            KeyCode::Left => f.write_str("←"),
+            KeyCode::Right => f.write_str("→"),
+            KeyCode::PageUp => f.write_str("pgup"),
+            KeyCode::PageDown => f.write_str("pgdn"),
+            KeyCode::Home => f.write_str("home"),
+            KeyCode::End => f.write_str("end"),
+            KeyCode::Tab => f.write_str("tab"),
+            KeyCode::BackTab => f.write_str("shift-tab"),
+            other => write!(f, "{other}"),
+        }
+    }
+}
+
+/// One action: everything there is to know about it but what it does.
+#[derive(Debug)]
+pub struct Entry {
+    /// What it is.
+    pub command: Command,
+    /// Its name, for a keymap.
+    pub name: &'static str,
+    /// One or two words for the footer.
+    pub hint: &'static str,
+    /// A sentence for the help.
+    pub help: &'static str,
+    /// The keys that mean it.
+    pub keys: &'static [Key],
+    /// Where they do.
+    pub places: &'static [Place],
+    /// Whether the footer names it, and how soon it gives way on a narrow screen: 1 stays longest.
+    pub footer: Option<u8>,
+    /// Why it does nothing now; `None`: it works.
+    pub disabled: fn(&State) -> Option<&'static str>,
+}
+
+impl Entry {
+    /// Its keys as people write them: `j ↓`.
+    pub fn keys(&self) -> String {
+        let keys: Vec<String> = self.keys.iter().map(Key::to_string).collect();
+        keys.join(" ")
+    }
+
+    /// Its first key.
+    pub fn key(&self) -> String {
+        self.keys.first().map(Key::to_string).unwrap_or_default()
+    }
+}
+
+/// What a key means in a place.
+pub fn meaning(place: Place, key: KeyEvent) -> Option<&'static Entry> {
+    let key = Key::from(key);
+    in_place(place).find(|entry| entry.keys.contains(&key))
+}
+
+/// What can be done in a place, in the order of the table.
+pub fn in_place(place: Place) -> impl Iterator<Item = &'static Entry> {
+    TABLE
+        .iter()
+        .filter(move |entry| entry.places.contains(&place))
+}
+
+fn always(_: &State) -> Option<&'static str> {
+    None
+}
+
+fn needs_row(state: &State) -> Option<&'static str> {
+    state.table.cursor.is_none().then_some("there is no row")
+}
+
+fn needs_marks(state: &State) -> Option<&'static str> {
+    (state.marks.is_empty() && state.range.is_none()).then_some("nothing is marked")
+}
+
+fn mark_one(state: &State) -> Option<&'static str> {
+    needs_row(state).or_else(|| elsewhere(state))
+}
+
+/// Marks that are a query cannot take in single rows of another one.
+fn elsewhere(state: &State) -> Option<&'static str> {
+    let Marks::All { asked, .. } = &state.marks else {
+        return None;
+    };
+    let current = state.table.cursor?;
+    let foreign = asked.query != state.table.asked.query && !state.table.marked.contains(&current);
+    foreign.then_some("all that match another query are marked: u unmarks them")
+}
+
+fn mark_range(state: &State) -> Option<&'static str> {
+    needs_row(state).or_else(|| {
+        matches!(state.marks, Marks::All { .. })
+            .then_some("all that match are marked already: space takes single ones out")
+    })
+}
+
+fn resend(state: &State) -> Option<&'static str> {
+    if state.setup.read_only {
+        Some("this console is read-only: start it without --read-only")
+    } else if state.marks.is_empty() {
+        needs_row(state)
+    } else {
+        None
+    }
+}
+
+fn needs_job(state: &State) -> Option<&'static str> {
+    state
+        .jobs
+        .iter()
+        .all(|job| job.stopping)
+        .then_some("no job is running")
+}
+
+fn no_job(state: &State) -> Option<&'static str> {
+    (!state.jobs.is_empty()).then_some("a job is running: x stops it")
+}
+
+fn next_attempt(state: &State) -> Option<&'static str> {
+    let last = state
+        .pane
+        .detail
+        .as_ref()
+        .map_or(0, |detail| detail.attempts.len());
+    (state.pane.attempt + 1 >= last).then_some("this is the latest attempt")
+}
+
+fn previous_attempt(state: &State) -> Option<&'static str> {
+    (state.pane.attempt == 0).then_some("this is the first attempt")
+}
+
+const TABLE_ONLY: &[Place] = &[Place::Table];
+const DETAIL_ONLY: &[Place] = &[Place::Detail];
+const BOTH: &[Place] = &[Place::Table, Place::Detail];
+const READING: &[Place] = &[Place::Table, Place::Detail, Place::Help];
+
+macro_rules! table {
+    ($($command:ident $name:literal $hint:literal [$($key:expr),*] $places:ident $footer:expr, $disabled:ident, $help:literal;)*) => {
+        /// Every action. The order is the footer's and the help's.
+        pub static TABLE: &[Entry] = &[$(Entry {
+            command: Command::$command,
+            name: $name,
+            hint: $hint,
+            help: $help,
+            keys: &[$($key),*],
+            places: $places,
+            footer: $footer,
+            disabled: $disabled,
+        }),*];
+    };
+}
+
+const QUERY_ONLY: &[Place] = &[Place::Query];
+const QUESTION_ONLY: &[Place] = &[Place::Question];
+const HELP_ONLY: &[Place] = &[Place::Help];
+
+table! {
+    Mark "mark" "mark" [Key::letter(' ')] TABLE_ONLY Some(4), mark_one,
+        "Mark the receiver under the cursor, or unmark it.";
+    Range "mark-range" "range" [Key::letter('v')] TABLE_ONLY Some(8), mark_range,
+        "Begin a range of marks here; move, then press it again. Esc gives it up.";
+    MarkAll "mark-all" "all" [Key::letter('a')] TABLE_ONLY Some(7), needs_row,
+        "Mark all that match the query, also those that come later. Once more unmarks them.";
+    Unmark "unmark-all" "unmark" [Key::letter('u')] TABLE_ONLY None, needs_marks,
+        "Take all marks away, hidden ones too.";
+    Resend "resend" "resend" [Key::letter('r')] BOTH Some(2), resend,
+        "Send the marked receivers again, whatever their status; without marks the one under the cursor. Asks first.";
+    Open "open" "open" [Key::of(KeyCode::Enter)] TABLE_ONLY Some(3), needs_row,
+        "Open the receiver: traceback, transcript, content, history, details.";
+    Back "back" "back" [Key::of(KeyCode::Esc)] BOTH None, always,
+        "Go back; in the table give up a range, then put away the last report.";
+    EditQuery "query" "filter" [Key::letter('/')] TABLE_ONLY Some(5), always,
+        "Edit the query. Typing replaces it, an arrow or End edits it.";
+    ShowAll "show-all" "all" [Key::letter('1')] TABLE_ONLY None, always,
+        "Show every receiver.";
+    ShowNotSent "show-not-sent" "not sent" [Key::letter('2')] TABLE_ONLY None, always,
+        "Show those ready for sending.";
+    ShowFailed "show-failed" "failed" [Key::letter('3')] TABLE_ONLY None, always,
+        "Show those that failed and are tried again.";
+    ShowError "show-error" "error" [Key::letter('4')] TABLE_ONLY None, always,
+        "Show those that somebody should look at.";
+    ShowSent "show-sent" "sent" [Key::letter('5')] TABLE_ONLY None, always,
+        "Show those that were accepted.";
+    Down "down" "down" [Key::letter('j'), Key::of(KeyCode::Down)] READING None, always,
+        "Go down a line.";
+    Up "up" "up" [Key::letter('k'), Key::of(KeyCode::Up)] READING None, always,
+        "Go up a line.";
+    PageDown "page-down" "page down" [Key::of(KeyCode::PageDown), Key::ctrl('f')] READING None, always,
+        "Go down a page.";
+    PageUp "page-up" "page up" [Key::of(KeyCode::PageUp), Key::ctrl('b')] READING None, always,
+        "Go up a page.";
+    HalfPageDown "half-page-down" "half down" [Key::ctrl('d')] READING None, always,
+        "Go down half a page.";
+    HalfPageUp "half-page-up" "half up" [Key::ctrl('u')] READING None, always,
+        "Go up half a page.";
+    Top "top" "newest" [Key::letter('g'), Key::of(KeyCode::Home)] READING None, always,
+        "Go to the top: in the table, the newest receiver.";
+    Bottom "bottom" "oldest" [Key::letter('G'), Key::of(KeyCode::End)] READING None, always,
+        "Go to the bottom: in the table, the oldest receiver.";
+    NextTab "next-tab" "tab" [Key::of(KeyCode::Tab), Key::letter('l'), Key::of(KeyCode::Right)] BOTH Some(9), needs_row,
+        "Show the next tab of the detail.";
+    PreviousTab "previous-tab" "tab back" [Key::of(KeyCode::BackTab), Key::letter('h'), Key::of(KeyCode::Left)] BOTH None, needs_row,
+        "Show the previous tab of the detail.";
+    PreviousAttempt "previous-attempt" "earlier" [Key::letter('[')] BOTH Some(10), previous_attempt,
+        "Show the attempt before.";
+    NextAttempt "next-attempt" "later" [Key::letter(']')] BOTH Some(11), next_attempt,
+        "Show the attempt after.";
+    NextReceiver "next-receiver" "next" [Key::letter('J')] DETAIL_ONLY Some(6), needs_row,
+        "Show the next receiver of the table.";
+    PreviousReceiver "previous-receiver" "previous" [Key::letter('K')] DETAIL_ONLY None, needs_row,
+        "Show the previous receiver of the table.";
+    Stop "stop" "stop" [Key::letter('x')] BOTH None, needs_job,
+        "Stop the job that began last; what has not gone out is held, and release or resend continues it.";
+    Apply "apply" "apply" [Key::of(KeyCode::Enter)] QUERY_ONLY Some(2), always,
+        "Show what matches.";
+    Leave "leave" "leave as it was" [Key::of(KeyCode::Esc), Key::ctrl('c'), Key::ctrl('g')] QUERY_ONLY Some(3), always,
+        "Leave the query as it was.";
+    Yes "yes" "yes" [Key::letter('y')] QUESTION_ONLY Some(2), always,
+        "Do it.";
+    No "no" "no" [Key::letter('n'), Key::of(KeyCode::Enter), Key::of(KeyCode::Esc), Key::letter('q'), Key::ctrl('c')] QUESTION_ONLY Some(1), always,
+        "Do nothing.";
+    CloseHelp "close-help" "close" [Key::of(KeyCode::Esc), Key::letter('?'), Key::letter('q'), Key::ctrl('c')] HELP_ONLY Some(1), always,
+        "Close the help.";
+    Help "help" "help" [Key::letter('?')] BOTH Some(1), always,
+        "Show the keys of this place, and why some do nothing now.";
+    Redraw "redraw" "redraw" [Key::ctrl('l')] READING None, always,
+        "Clear the screen, draw it anew and read the store again.";
+    Suspend "suspend" "suspend" [Key::ctrl('z')] READING None, no_job,
+        "Go to the shell that started this; `fg` comes back.";
+    Quit "quit" "quit" [Key::letter('q'), Key::ctrl('c')] BOTH Some(12), always,
+        "Quit. Asks when a job is running.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        for place in [
+            Place::Table,
+            Place::Detail,
+            Place::Query,
+            Place::Question,
+            Place::Help,
+        ] {
+            let mut seen = HashSet::new();
+            for entry in in_place(place) {
+                for key in entry.keys {
+                    assert!(seen.insert(*key), "{key} in {place:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_has_a_name_of_its_own_a_key_and_a_sentence() {
+        let names: HashSet<_> = TABLE.iter().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), TABLE.len());
+        for entry in TABLE {
+            assert!(
+                !entry.keys.is_empty() && !entry.places.is_empty(),
+                "{}",
+                entry.name
+            );
+            assert!(entry.help.ends_with('.'), "{}", entry.help);
+        }
+    }
+}

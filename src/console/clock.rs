@@ -1,0 +1,65 @@
+//! Local time, for the eye only.
+
+use chrono::{DateTime, Datelike as _, FixedOffset, Local, TimeDelta};
+
+use crate::message::Timestamp;
+
+/// Where the operator is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zone {
+    /// Where the machine is.
+    #[default]
+    Local,
+    /// A fixed distance from Greenwich.
+    Fixed(FixedOffset),
+}
+
+impl Zone {
+    fn local(self, at: Timestamp) -> DateTime<FixedOffset> {
+        match self {
+            Self::Local => at.with_timezone(&Local).fixed_offset(),
+            Self::Fixed(offset) => at.with_timezone(&offset),
+        }
+    }
+
+    /// Twelve columns at most: `10 Jan 15:39`, or `10 Jan 2024` when the year is another than now's.
+    pub fn short(self, at: Timestamp, now: Timestamp) -> String {
+        let (at, now) = (self.local(at), self.local(now));
+        if at.year() == now.year() {
+            at.format("%e %b %H:%M").to_string()
+        } else {
+            at.format("%e %b  %Y").to_string()
+        }
+    }
+
+    /// `15:39` today, else as [`Zone::short`].
+    pub fn since(self, at: Timestamp, now: Timestamp) -> String {
+        if self.local(at).date_naive() == self.local(now).date_naive() {
+            self.local(at).format("%H:%M").to_string()
+        } else {
+            self.short(at, now).trim_start().to_owned()
+        }
+    }
+
+    /// To the second, with the distance from Greenwich.
+    pub fn full(self, at: Timestamp) -> String {
+        self.local(at).format("%Y-%m-%d %H:%M:%S %:z").to_string()
+    }
+
+    /// To the second, for a list of events.
+    pub fn second(self, at: Timestamp) -> String {
+        self.local(at).format("%e %b %H:%M:%S").to_string()
+    }
+}
+
+/// A length of time in its two largest units: `340 ms`, `12.3 s`, `4 min 2 s`, `3 h 4 min`.
+pub fn lasted(time: TimeDelta) -> String {
+    let milliseconds = time.num_milliseconds().max(0);
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}

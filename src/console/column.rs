@@ -1,0 +1,227 @@
+//! The columns of the table: one type says what stands in the head, in a cell, how wide it is, where it stands and when it gives way.
+
+use super::{clock::Zone, state::Setup, text, theme::Role};
+use crate::{
+    message::{DisplayText, Reason, Timestamp},
+    store::Row,
+};
+
+/// A column. The order of the variants is the order on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after what they show")]
+pub enum Column {
+    Id,
+    Created,
+    User,
+    To,
+    Subject,
+    Failed,
+    Ok,
+    Status,
+    Reason,
+    Sent,
+    Type,
+    Backend,
+    Language,
+    Next,
+}
+
+/// Between two columns.
+const GAP: usize = 2;
+
+/// What a cell needs to know beside its row.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Labels and the operator's zone.
+    pub setup: &'a Setup,
+    /// Now.
+    pub now: Timestamp,
+    /// The widest id on the screen, in digits.
+    pub id_width: usize,
+}
+
+impl Column {
+    /// Every column, in the order on the screen.
+    pub const ALL: [Self; 14] = [
+        Self::Id,
+        Self::Created,
+        Self::User,
+        Self::To,
+        Self::Subject,
+        Self::Failed,
+        Self::Ok,
+        Self::Status,
+        Self::Reason,
+        Self::Sent,
+        Self::Type,
+        Self::Backend,
+        Self::Language,
+        Self::Next,
+    ];
+
+    /// The order in which columns find room; the first four always do.
+    const BY_WEIGHT: [Self; 14] = [
+        Self::Status,
+        Self::Id,
+        Self::To,
+        Self::Subject,
+        Self::Created,
+        Self::Failed,
+        Self::Type,
+        Self::Reason,
+        Self::Sent,
+        Self::User,
+        Self::Ok,
+        Self::Next,
+        Self::Backend,
+        Self::Language,
+    ];
+
+    /// What stands above it.
+    pub fn head(self) -> &'static str {
+        match self {
+            Self::Id => "ID",
+            Self::Created => "Created",
+            Self::User => "User",
+            Self::To => "To",
+            Self::Subject => "Subject",
+            Self::Failed => "Failed",
+            Self::Ok => "Ok",
+            Self::Status => "Status",
+            Self::Reason => "Reason",
+            Self::Sent => "Sent",
+            Self::Type => "Type",
+            Self::Backend => "Backend",
+            Self::Language => "Lang",
+            Self::Next => "Next try",
+        }
+    }
+
+    /// Whether it is aligned to the right, as numbers are.
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Id | Self::Failed | Self::Ok)
+    }
+
+    /// The least and the most columns of the screen it makes use of.
+    fn width(self, context: Context<'_>) -> (usize, usize) {
+        match self {
+            Self::Id => (context.id_width.max(3), context.id_width.max(3)),
+            Self::Created | Self::Sent | Self::Next => (12, 12),
+            Self::User => (8, 16),
+            Self::To => (11, 30),
+            Self::Subject => (8, 200),
+            Self::Failed => (6, 6),
+            Self::Ok => (2, 3),
+            Self::Status => (9, 9),
+            Self::Reason => (11, 11),
+            Self::Type => (10, 20),
+            Self::Backend => (7, 12),
+            Self::Language => (5, 5),
+        }
+    }
+
+    /// The columns that find room, with their widths, in the order on the screen. What is over goes to those that want more: first to the
+    /// identity, then to the subject.
+    pub fn fit(room: usize, context: Context<'_>) -> Vec<(Self, usize)> {
+        let mut chosen: Vec<(Self, usize)> = Vec::new();
+        let mut left = room + GAP;
+        for column in Self::BY_WEIGHT {
+            let (least, _) = column.width(context);
+            if left < least + GAP {
+                break;
+            }
+            // Beyond the four that always show, a column is only worth it while these still have a decent width.
+            let reserve = if chosen.len() < 4 { 0 } else { 22 };
+            if left < least + GAP + reserve {
+                break;
+            }
+            left -= least + GAP;
+            chosen.push((column, least));
+        }
+        chosen.sort_by_key(|(column, _)| *column as usize);
+        for grower in [
+            Self::To,
+            Self::Subject,
+            Self::User,
+            Self::Type,
+            Self::Backend,
+            Self::Ok,
+        ] {
+            let Some((_, width)) = chosen.iter_mut().find(|(column, _)| *column == grower) else {
+                continue;
+            };
+            let (least, most) = grower.width(context);
+            let share = if grower == Self::To { left / 2 } else { left };
+            let more = share.min(most - least);
+            *width += more;
+            left -= more;
+        }
+        chosen
+    }
+
+    /// What stands in the cell of a row.
+    pub fn cell(self, row: &Row, context: Context<'_>) -> (String, Role) {
+        let plain = |text: String| (text, Role::Plain);
+        let time = |at: Option<Timestamp>| match at {
+            Some(at) => (context.zone().short(at, context.now), Role::Plain),
+            None => ("—".to_owned(), Role::Label),
+        };
+        match self {
+            Self::Id => plain(row.id.to_string()),
+            Self::Created => time(Some(row.created_at)),
+            Self::User => plain(
+                row.user
+                    .as_ref()
+                    .map(|user| user.shown().into_string())
+                    .unwrap_or_default(),
+            ),
+            Self::To => plain(row.identity.shown().into_string()),
+            Self::Subject => plain(row.subject.shown().into_string()),
+            Self::Failed if row.failed_count == 0 => ("0".to_owned(), Role::Label),
+            Self::Failed => plain(row.failed_count.to_string()),
+            Self::Ok => plain(row.sent_count.to_string()),
+            Self::Status => {
+                let status = row.state.status();
+                let sign = if row.sending {
+                    "▸"
+                } else if row.state.reason() == Reason::Held {
+                    "‖"
+                } else {
+                    ""
+                };
+                (format!("{}{sign}", status.label()), Role::Status(status))
+            }
+            Self::Reason if row.sending => ("sending".to_owned(), Role::Plain),
+            Self::Reason => plain(row.state.reason().name().to_owned()),
+            Self::Sent => time(row.sent_at),
+            Self::Type => plain(type_label(row, context.setup)),
+            Self::Backend => plain(row.backend.shown().into_string()),
+            Self::Language => plain(row.language.shown().into_string()),
+            Self::Next => time(row.next_attempt_at),
+        }
+    }
+
+    /// The head or a cell within its width.
+    pub fn fitted(self, text: &str, width: usize) -> String {
+        text::fitted(text, width, self.is_number())
+    }
+
+    /// The space between two columns.
+    pub fn gap() -> String {
+        " ".repeat(GAP)
+    }
+}
+
+impl Context<'_> {
+    fn zone(self) -> Zone {
+        self.setup.zone
+    }
+}
+
+/// The label of a row's type, else the word itself.
+pub fn type_label(row: &Row, setup: &Setup) -> String {
+    let label = setup.types.get(row.kind.raw());
+    label
+        .map_or_else(|| row.kind.shown(), |label| DisplayText::line(label))
+        .into_string()
+}

@@ -1,0 +1,103 @@
+//! What comes in from outside ([`Event`]) and what goes out ([`Effect`]): `update` turns the one into the other, the runtime does the rest.
+
+use ratatui::crossterm::event::KeyEvent;
+
+use super::question::{Answer, Ask};
+use crate::{
+    message::Timestamp,
+    store::{Action, Affected, Target},
+};
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A key was pressed, or repeats.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal has this many columns and rows now.
+    Resize(u16, u16),
+    /// A second went by; it is now.
+    Tick(Timestamp),
+    /// The store answered.
+    Answer(Ask, Result<Answer, String>),
+    /// A job has gone on.
+    Job(JobId, JobNews),
+    /// The process was stopped and continues.
+    Resumed,
+}
+
+/// Something to be done outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// The screen no longer shows the state.
+    Draw,
+    /// Clear the terminal, then draw everything.
+    Redraw,
+    /// Ask the store.
+    Ask(Ask),
+    /// Begin a job.
+    Start(JobId, Order),
+    /// End a job early.
+    Stop(JobId),
+    /// Stop the process, as Ctrl-Z does elsewhere.
+    Suspend,
+    /// End.
+    Quit,
+}
+
+/// A job of this console: its first is 1.
+pub type JobId = u64;
+
+/// What an operator confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What is done.
+    pub action: Action,
+    /// To whom.
+    pub target: Target,
+}
+
+/// How a job is going.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobNews {
+    /// So many are written down so far.
+    Marked(Affected),
+    /// Delivery goes on.
+    Delivered(Tally),
+    /// It is over; `Err` is a sentence for the operator.
+    Finished(Result<Outcome, String>),
+}
+
+/// Where the receivers of a job are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many the job has.
+    pub total: u64,
+    /// Accepted.
+    pub sent: u64,
+    /// Tried without success; Postroom tries again by itself.
+    pub failed: u64,
+    /// Refused for good.
+    pub error: u64,
+}
+
+impl Tally {
+    /// How many have been tried.
+    pub fn done(&self) -> u64 {
+        self.sent + self.failed + self.error
+    }
+}
+
+/// What a job came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the action changed in the store.
+    pub affected: Affected,
+    /// What was delivered; `None`: nothing was to be, or a running service was given the work.
+    pub tally: Option<Tally>,
+    /// Held back because the job was stopped.
+    pub held: u64,
+    /// Why receivers of the job still wait, in a sentence, if some do (the backend is down, a service delivers them).
+    pub waiting: Option<String>,
+}

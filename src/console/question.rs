@@ -1,0 +1,186 @@
+//! What the console asks of the store, and what comes back: data only, so that a test can answer as well as SQLite.
+
+use crate::{
+    message::ReceiverId,
+    query::Query,
+    store::{Action, Affected, BackendRow, Count, Counts, Detail, Row, Target},
+};
+
+/// How far matches are counted before the first answer is given: beyond it the screen says `≥` until the exact figure is there.
+pub const COUNT_CAP: u64 = 10_000;
+
+/// How many rows a range of marks may span. Beyond it a query says better what is meant.
+pub const RANGE_CAP: usize = 10_000;
+
+/// Something the console wants to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// Whether the store changed: a number that differs after every change.
+    Version,
+    /// Rows of the table.
+    Window(WindowQuestion),
+    /// The status line and the backends.
+    Overview,
+    /// Everything about one receiver.
+    Detail(ReceiverId),
+    /// The receivers between two rows, both included; at most [`RANGE_CAP`], and one more to show that there are more.
+    Range {
+        /// Among what matches this.
+        query: Query,
+        /// The end with the higher number.
+        newest: ReceiverId,
+        /// The end with the lower number.
+        oldest: ReceiverId,
+    },
+    /// What an action would touch.
+    Affected {
+        /// Which action.
+        action: Action,
+        /// Whom.
+        target: Target,
+    },
+    /// How many are marked, and how many of them the query shows.
+    Marks {
+        /// The marks.
+        marks: Target,
+        /// The query of the table.
+        query: Query,
+    },
+    /// How many match.
+    Count {
+        /// What.
+        query: Query,
+        /// Count to the end; else up to [`COUNT_CAP`].
+        exact: bool,
+    },
+}
+
+/// A question for rows around a place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowQuestion {
+    /// What must match.
+    pub query: Query,
+    /// Where.
+    pub at: At,
+    /// How many rows newer than the place.
+    pub above: usize,
+    /// How many rows from the place on, the place itself included.
+    pub below: usize,
+    /// Say which of the rows match this too: the marks, when they are a query other than the table's.
+    pub marks: Option<Query>,
+}
+
+/// The middle of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The newest row; `above` means nothing.
+    Newest,
+    /// The oldest row; as many rows as `above` and `below` together.
+    Oldest,
+    /// Where this receiver stands or would stand.
+    Around(ReceiverId),
+    /// Where this receiver stands if it matches, else the newest.
+    Keep(ReceiverId),
+}
+
+/// An answer to the question of the same name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// `None`: the source cannot say, so everything is asked again.
+    Version(Option<u64>),
+    /// See [`Question::Window`].
+    Window(Window),
+    /// See [`Question::Overview`].
+    Overview {
+        /// How many have each state.
+        counts: Counts,
+        /// The backends, by name.
+        backends: Vec<BackendRow>,
+    },
+    /// `None`: it is no longer in the store.
+    Detail(Option<Box<Detail>>),
+    /// See [`Question::Range`].
+    Range(Vec<ReceiverId>),
+    /// See [`Question::Affected`].
+    Affected(Affected),
+    /// See [`Question::Marks`].
+    Marks {
+        /// All that are marked.
+        total: u64,
+        /// Those of them that match the query of the table.
+        shown: u64,
+    },
+    /// See [`Question::Count`].
+    Count(Count),
+}
+
+/// Neighbouring rows, newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Window {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Nothing newer matches.
+    pub newest: bool,
+    /// Nothing older matches.
+    pub oldest: bool,
+    /// Those that match [`WindowQuestion::marks`].
+    pub marked: Vec<ReceiverId>,
+}
+
+/// The sorts of question. Of each sort only the latest matters: a new one takes the place of an older one, even of one being answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "named after the questions")]
+pub enum Sort {
+    Window,
+    Detail,
+    Range,
+    Overview,
+    Version,
+    Affected,
+    Marks,
+    Count,
+}
+
+impl Sort {
+    /// How many sorts there are.
+    pub const COUNT: usize = 8;
+
+    /// Questions that may take long are answered beside the others, so that counting a million rows never delays a key.
+    pub fn is_patient(self) -> bool {
+        matches!(self, Self::Affected | Self::Marks | Self::Count)
+    }
+}
+
+impl Question {
+    /// Which sort it is.
+    pub fn sort(&self) -> Sort {
+        match self {
+            Self::Version => Sort::Version,
+            Self::Window(_) => Sort::Window,
+            Self::Overview => Sort::Overview,
+            Self::Detail(_) => Sort::Detail,
+            Self::Range { .. } => Sort::Range,
+            Self::Affected { .. } => Sort::Affected,
+            Self::Marks { .. } => Sort::Marks,
+            Self::Count { .. } => Sort::Count,
+        }
+    }
+}
+
+/// A question with its number: an answer to an older number is dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// Rises with every question.
+    pub ticket: u64,
+    /// What is asked.
+    pub question: Question,
+}
+
+/// Who answers. It lives on a thread of its own.
+pub trait Source: Send {
+    /// Answers one question; `Err` is a sentence for the operator.
+    fn answer(&mut self, question: &Question) -> Result<Answer, String>;
+
+    /// Something that another thread calls to make [`Source::answer`] return early, with whatever error.
+    fn interrupter(&self) -> Box<dyn Fn() + Send + Sync>;
+}

@@ -1,0 +1,137 @@
+//! Small helpers for text on a screen: numbers people can read, and cutting by columns instead of letters.
+
+use unicode_truncate::UnicodeTruncateStr as _;
+use unicode_width::UnicodeWidthStr as _;
+
+/// `1204331` as `1,204,331`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// At most four columns: `812`, `4.1k`, `120k`, `1.2M`.
+pub fn compact(number: u64) -> String {
+    for (unit, letter) in [(1_000_000_000, 'G'), (1_000_000, 'M'), (1000, 'k')] {
+        if number >= unit {
+            let whole = number / unit;
+            return if whole < 10 {
+                format!("{whole}.{}{letter}", number % unit / (unit / 10))
+            } else {
+                format!("{whole}{letter}")
+            };
+        }
+    }
+    number.to_string()
+}
+
+/// `1 receiver`, `4,120 receivers`.
+pub fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", grouped(number))
+}
+
+/// How many columns a text takes.
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// The text within so many columns; what is cut is told by an ellipsis.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    match width {
+        0 => String::new(),
+        _ => format!("{}…", text.unicode_truncate(width - 1).0),
+    }
+}
+
+/// Like [`cut`], but what is lost is the beginning: of a path the end says more.
+pub fn cut_start(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    match width {
+        0 => String::new(),
+        _ => format!("…{}", text.unicode_truncate_start(width - 1).0),
+    }
+}
+
+/// The last so many columns of a text.
+pub fn last(text: &str, width: usize) -> &str {
+    text.unicode_truncate_start(width).0
+}
+
+/// Exactly so many columns, cut or filled up with spaces at the right, or at the left for numbers.
+pub fn fitted(text: &str, width: usize, to_the_right: bool) -> String {
+    let cut = cut(text, width);
+    let fill = width.saturating_sub(cut.width());
+    if to_the_right {
+        format!("{}{cut}", " ".repeat(fill))
+    } else {
+        format!("{cut}{}", " ".repeat(fill))
+    }
+}
+
+/// One line in pieces of at most so many columns, broken at a space where there is one in the second half.
+pub fn wrapped(line: &str, width: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = line;
+    while rest.width() > width {
+        let (head, _) = rest.unicode_truncate(width);
+        let at = match head.rfind(' ') {
+            Some(space) if space >= head.len() / 2 => space + 1,
+            _ if head.is_empty() => match rest.chars().next() {
+                Some(first) => first.len_utf8(),
+                None => break,
+            },
+            _ => head.len(),
+        };
+        let (piece, after) = rest.split_at(at);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_can_be_read_at_a_glance() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(1_204_331), "1,204,331");
+        assert_eq!(compact(812), "812");
+        assert_eq!(compact(4120), "4.1k");
+        assert_eq!(compact(1_204_331), "1.2M");
+        assert_eq!(counted(1, "receiver"), "1 receiver");
+    }
+
+    #[test]
+    fn text_is_cut_by_columns_not_by_letters() {
+        assert_eq!(cut("日本語テキスト", 7), "日本語…");
+        assert_eq!(cut_start("/var/lib/postroom.db", 12), "…postroom.db");
+        assert_eq!(fitted("ab", 4, true), "  ab");
+        assert_eq!(fitted("日本", 5, false), "日本 ");
+    }
+
+    #[test]
+    fn a_long_line_is_broken_without_losing_a_letter() {
+        let line = "451 4.7.1 greylisted, try again in 300 seconds";
+        for width in 1..60 {
+            let pieces = wrapped(line, width);
+            assert_eq!(pieces.concat(), line);
+            assert!(pieces.iter().all(|piece| columns(piece) <= width));
+        }
+        assert_eq!(wrapped("日本", 1), ["日", "本"]);
+    }
+}

@@ -1,0 +1,120 @@
+//! What the store said.
+
+use super::{Out, again, jobs, keys, marks, moves, query, refresh};
+use crate::{
+    console::{
+        question::{Answer, Ask, Question, Sort},
+        state::{MarkCounts, Notice, State},
+    },
+    message::DisplayText,
+    store::Count,
+};
+
+/// Takes in an answer; one that nobody waits for any more is dropped.
+pub(super) fn take(state: &mut State, ask: &Ask, answer: Result<Answer, String>, out: &mut Out) {
+    if !state.asks.take(ask) {
+        return;
+    }
+    let sort = ask.question.sort();
+    match answer {
+        Ok(answer) => {
+            if state.trouble.take_if(|trouble| trouble.0 == sort).is_some() {
+                out.draw();
+            }
+            dispatch(state, &ask.question, answer, out);
+            // Counting to the end may take long; it is not begun again before the next tick.
+            if sort != Sort::Count && state.asks.is_stale(sort) && !state.asks.waits(sort) {
+                again(state, sort, out);
+            }
+        }
+        Err(error) => failed(state, sort, &error, out),
+    }
+    if sort == Sort::Window && !state.table.jumping {
+        keys::replay(state, out);
+    }
+}
+
+fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Out) {
+    match (question, answer) {
+        (Question::Version, Answer::Version(version)) => {
+            let first = state.version.is_none() && version.is_some();
+            if version.is_none() || state.version != version {
+                state.version = version;
+                if !first {
+                    refresh(state, out);
+                }
+            }
+        }
+        (Question::Window(question), Answer::Window(window)) => {
+            moves::take(state, question, window, out);
+            let whole = state.table.newest && state.table.oldest;
+            if whole || (state.table.count.is_none() && !state.asks.waits(Sort::Count)) {
+                query::count(state, out);
+            }
+            if state.marked().is_none() && !state.asks.waits(Sort::Marks) {
+                marks::count(state, out);
+            }
+        }
+        (Question::Overview, Answer::Overview { counts, backends }) => {
+            if state.counts.as_ref() != Some(&counts) || state.backends != backends {
+                state.counts = Some(counts);
+                state.backends = backends;
+                out.draw();
+            }
+        }
+        (Question::Detail(id), Answer::Detail(detail)) => {
+            moves::take_detail(state, *id, detail, out);
+        }
+        (Question::Range { .. }, Answer::Range(ids)) => marks::take_range(state, ids, out),
+        (Question::Affected { .. }, Answer::Affected(affected)) => {
+            jobs::take_affected(state, affected, out);
+        }
+        (Question::Marks { .. }, Answer::Marks { total, shown }) => {
+            let counts = Some(MarkCounts {
+                total,
+                hidden: total.saturating_sub(shown),
+            });
+            if state.mark_counts != counts {
+                state.mark_counts = counts;
+                out.draw();
+            }
+        }
+        (Question::Count { query, .. }, Answer::Count(count)) => {
+            if state.table.count != Some(count) {
+                state.table.count = Some(count);
+                out.draw();
+            }
+            if matches!(count, Count::AtLeast(_)) {
+                out.ask(
+                    state,
+                    Question::Count {
+                        query: query.clone(),
+                        exact: true,
+                    },
+                );
+            }
+        }
+        // A source that answers something else has nothing to say to this.
+        _ => {}
+    }
+}
+
+fn failed(state: &mut State, sort: Sort, error: &str, out: &mut Out) {
+    match sort {
+        Sort::Window => {
+            state.table.jumping = false;
+            state.deferred.clear();
+        }
+        Sort::Affected => jobs::refuse(state, out),
+        Sort::Range => state.range = None,
+        _ => {}
+    }
+    if matches!(sort, Sort::Affected | Sort::Range) {
+        state.hint = Some(Notice::bad(error));
+        return out.draw();
+    }
+    // It is tried again at the next tick.
+    state.asks.set_stale(sort);
+    state.trouble = Some((sort, DisplayText::line(error)));
+    out.draw();
+}

@@ -1,0 +1,188 @@
+//! Jobs: asked for, confirmed, running, over.
+
+use super::{Out, marks, refresh};
+use crate::{
+    console::{
+        effect::{Effect, JobId, JobNews, Order, Outcome},
+        question::{Question, Sort},
+        state::{Confirm, Job, Notice, Overlay, Phase, State},
+        text::{counted, grouped},
+    },
+    store::{Action, Affected},
+};
+
+/// Asks whether to do something to the marks, or to the cursor's receiver.
+pub(super) fn propose(state: &mut State, action: Action, out: &mut Out) {
+    if state.range.is_some() && !marks::end_range(state, out) {
+        return;
+    }
+    let Some(target) = state.target() else {
+        return;
+    };
+    let only = if state.marks.is_empty() {
+        state.current().cloned().map(Box::new)
+    } else {
+        None
+    };
+    let hidden = match &only {
+        Some(_) => 0,
+        None => state.marked().map_or(0, |marked| marked.hidden),
+    };
+    out.ask(
+        state,
+        Question::Affected {
+            action,
+            target: target.clone(),
+        },
+    );
+    let order = Order { action, target };
+    state.overlay = Some(Overlay::Confirm(Confirm::Order {
+        order,
+        affected: None,
+        hidden,
+        only,
+    }));
+    out.draw();
+}
+
+/// What the proposed action would touch.
+pub(super) fn take_affected(state: &mut State, answer: Affected, out: &mut Out) {
+    let Some(Overlay::Confirm(Confirm::Order {
+        order, affected, ..
+    })) = &mut state.overlay
+    else {
+        return;
+    };
+    if answer.total() == 0 {
+        let name = order.action.name();
+        let why = match (answer.armed, answer.not_applicable) {
+            (0, 0) => "none of them is in the store any more".to_owned(),
+            (0, other) => format!("{} not in a state for it", counted(other, "receiver")),
+            (armed, _) => format!("{} being sent right now", counted(armed, "receiver")),
+        };
+        state.overlay = None;
+        state.hint = Some(Notice::bad(&format!("nothing to {name}: {why}")));
+    } else {
+        *affected = Some(answer);
+    }
+    out.draw();
+}
+
+/// The operator said yes.
+pub(super) fn confirm(state: &mut State, out: &mut Out) {
+    match state.overlay.take() {
+        Some(Overlay::Confirm(Confirm::Quit)) => {
+            out.0.push(Effect::Quit);
+        }
+        Some(Overlay::Confirm(Confirm::Order {
+            order,
+            affected: Some(affected),
+            only,
+            ..
+        })) => {
+            state.last_job += 1;
+            let id = state.last_job;
+            state.report = None;
+            state.jobs.push(Job {
+                id,
+                order: order.clone(),
+                expected: affected.total(),
+                phase: Phase::Marking(0),
+                stopping: false,
+            });
+            if only.is_none() {
+                // They are on their way: pressing the key again must not send them again.
+                marks::none(state, out);
+            }
+            out.0.push(Effect::Start(id, order));
+            out.draw();
+        }
+        // Nobody can say yes to what is not yet on the screen.
+        other => state.overlay = other,
+    }
+}
+
+/// The operator said no.
+pub(super) fn refuse(state: &mut State, out: &mut Out) {
+    state.overlay = None;
+    state.asks.forget(Sort::Affected);
+    out.draw();
+}
+
+/// Stops the job that began last.
+pub(super) fn stop(state: &mut State, out: &mut Out) {
+    if let Some(job) = state.jobs.iter_mut().rev().find(|job| !job.stopping) {
+        job.stopping = true;
+        out.0.push(Effect::Stop(job.id));
+        out.draw();
+    }
+}
+
+/// Ends the console, or asks whether to while something is running.
+pub(super) fn quit(state: &mut State, out: &mut Out) {
+    if state.jobs.is_empty() {
+        out.0.push(Effect::Quit);
+    } else {
+        state.overlay = Some(Overlay::Confirm(Confirm::Quit));
+        out.draw();
+    }
+}
+
+/// A job has gone on.
+pub(super) fn take(state: &mut State, id: JobId, news: JobNews, out: &mut Out) {
+    let Some(index) = state.jobs.iter().position(|job| job.id == id) else {
+        return;
+    };
+    match news {
+        JobNews::Marked(affected) => state.jobs[index].phase = Phase::Marking(affected.total()),
+        JobNews::Delivered(tally) => state.jobs[index].phase = Phase::Delivering(tally),
+        JobNews::Finished(result) => {
+            let job = state.jobs.remove(index);
+            state.report = Some(told(&job.order, &result));
+        }
+    }
+    refresh(state, out);
+    out.draw();
+}
+
+/// What a job came to, in a sentence.
+fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
+    let name = order.action.name();
+    let outcome = match result {
+        Ok(outcome) => outcome,
+        Err(error) => return Notice::bad(&format!("{name} failed: {error}")),
+    };
+    let mut parts = Vec::new();
+    let mut bad = false;
+    match outcome.tally {
+        Some(tally) => {
+            parts.push(format!("{} sent", grouped(tally.sent)));
+            for (many, word) in [(tally.failed, "failed"), (tally.error, "error")] {
+                if many > 0 {
+                    bad = true;
+                    parts.push(format!("{} {word}", grouped(many)));
+                }
+            }
+        }
+        None => parts.push(counted(outcome.affected.total(), "receiver")),
+    }
+    if outcome.held > 0 {
+        parts.push(format!("stopped with {} held", grouped(outcome.held)));
+    }
+    if outcome.affected.armed > 0 {
+        parts.push(format!(
+            "{} left alone, being sent at that moment",
+            grouped(outcome.affected.armed)
+        ));
+    }
+    if let Some(waiting) = &outcome.waiting {
+        bad = true;
+        parts.push(waiting.clone());
+    }
+    let text = format!("{name}: {}", parts.join(", "));
+    if bad {
+        Notice::bad(&text)
+    } else {
+        Notice::good(&text)
+    }
+}

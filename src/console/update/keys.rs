@@ -1,0 +1,245 @@
+//! What keys do.
+
+use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
+
+use super::{Out, jobs, marks, moves, moves::Scroll, query, refresh};
+use crate::{
+    console::{
+        action::{self, Command, Place},
+        detail::Body,
+        effect::Effect,
+        layout::Focus,
+        query_line::QueryLine,
+        question::At,
+        state::{Help, Overlay, State},
+        view,
+    },
+    message::Status,
+    store::Action,
+};
+
+/// Keys that wait for rows; more are not remembered.
+const MOST_DEFERRED: usize = 64;
+
+/// A key was pressed.
+pub(super) fn press(state: &mut State, key: KeyEvent, out: &mut Out) {
+    if key.kind == KeyEventKind::Release {
+        return;
+    }
+    if state.hint.take().is_some() {
+        out.draw();
+    }
+    let place = state.place();
+    let Some(entry) = action::meaning(place, key) else {
+        if let Some(Overlay::Query(line)) = &mut state.overlay
+            && line.key(key)
+        {
+            out.draw();
+        }
+        return;
+    };
+    // The rows that this key is meant for are being read: it waits for them, so that whoever types ahead hits what they aimed at.
+    if state.table.jumping && matches!(place, Place::Table | Place::Detail) && waits(entry.command)
+    {
+        if state.deferred.len() < MOST_DEFERRED {
+            state.deferred.push_back(key);
+        }
+        return;
+    }
+    if let Some(why) = (entry.disabled)(state) {
+        return out.hint(state, &format!("{}: {why}", entry.hint));
+    }
+    run(state, entry.command, out);
+}
+
+/// The rows are there: presses the keys that waited.
+pub(super) fn replay(state: &mut State, out: &mut Out) {
+    while !state.table.jumping
+        && let Some(key) = state.deferred.pop_front()
+    {
+        press(state, key, out);
+    }
+}
+
+/// Whether a command needs the rows that are being read. What shows others, or leaves, does not.
+fn waits(command: Command) -> bool {
+    !matches!(
+        command,
+        Command::Quit
+            | Command::Help
+            | Command::Suspend
+            | Command::Redraw
+            | Command::Stop
+            | Command::Back
+            | Command::EditQuery
+            | Command::ShowAll
+            | Command::ShowNotSent
+            | Command::ShowFailed
+            | Command::ShowError
+            | Command::ShowSent
+    )
+}
+
+fn run(state: &mut State, command: Command, out: &mut Out) {
+    match command {
+        Command::Quit => jobs::quit(state, out),
+        Command::Help => {
+            state.overlay = Some(Overlay::Help(Help {
+                place: state.place(),
+                scroll: 0,
+            }));
+            out.draw();
+        }
+        Command::Suspend => out.0.push(Effect::Suspend),
+        Command::Redraw => {
+            out.0.push(Effect::Redraw);
+            refresh(state, out);
+        }
+        Command::EditQuery => {
+            state.deferred.clear();
+            state.overlay = Some(Overlay::Query(QueryLine::open(&state.table.asked.text)));
+            out.draw();
+        }
+        Command::ShowAll => show_status(state, None, out),
+        Command::ShowNotSent => show_status(state, Some(Status::NotSent), out),
+        Command::ShowFailed => show_status(state, Some(Status::Failed), out),
+        Command::ShowError => show_status(state, Some(Status::Error), out),
+        Command::ShowSent => show_status(state, Some(Status::Sent), out),
+        Command::Down => go(state, Way::Lines(1), out),
+        Command::Up => go(state, Way::Lines(-1), out),
+        Command::PageDown => go(state, Way::Screens(2), out),
+        Command::PageUp => go(state, Way::Screens(-2), out),
+        Command::HalfPageDown => go(state, Way::Screens(1), out),
+        Command::HalfPageUp => go(state, Way::Screens(-1), out),
+        Command::Top => go(state, Way::Top, out),
+        Command::Bottom => go(state, Way::Bottom, out),
+        Command::Mark => marks::toggle(state, out),
+        Command::Range => marks::range(state, out),
+        Command::MarkAll => marks::all(state, out),
+        Command::Unmark => marks::none(state, out),
+        Command::Resend => jobs::propose(state, Action::Resend, out),
+        Command::Open => {
+            state.focus = Focus::Detail;
+            moves::read_detail(state, out);
+            out.draw();
+        }
+        Command::Back => back(state, out),
+        Command::NextTab => tab(state, 1, out),
+        Command::PreviousTab => tab(state, 4, out),
+        Command::NextAttempt => attempt(state, state.pane.attempt + 1, out),
+        Command::PreviousAttempt => attempt(state, state.pane.attempt.saturating_sub(1), out),
+        Command::NextReceiver => moves::step(state, 1, Scroll::AtTheEdge, out),
+        Command::PreviousReceiver => moves::step(state, -1, Scroll::AtTheEdge, out),
+        Command::Stop => jobs::stop(state, out),
+        Command::Apply => {
+            if let Some(Overlay::Query(line)) = &state.overlay {
+                let text = line.text().trim().to_owned();
+                query::show(state, text, out);
+            }
+        }
+        Command::Leave | Command::CloseHelp => {
+            state.overlay = None;
+            out.draw();
+        }
+        Command::Yes => jobs::confirm(state, out),
+        Command::No => jobs::refuse(state, out),
+    }
+}
+
+fn show_status(state: &mut State, status: Option<Status>, out: &mut Out) {
+    query::show(state, query::words_of(status), out);
+}
+
+/// Gives up the smallest thing that is open.
+fn back(state: &mut State, out: &mut Out) {
+    if state.focus == Focus::Detail {
+        state.focus = Focus::Table;
+        moves::settle(state);
+    } else if state.range.take().is_none() {
+        state.report = None;
+    }
+    out.draw();
+}
+
+fn tab(state: &mut State, by: usize, out: &mut Out) {
+    if !state.areas().is_some_and(|areas| areas.shows_detail()) {
+        return out.hint(state, "enter opens the receiver first");
+    }
+    let pane = &mut state.pane;
+    pane.tab = pane.tab.step(by);
+    pane.scroll = 0;
+    pane.body = Body::of(pane, &state.setup);
+    out.draw();
+}
+
+fn attempt(state: &mut State, attempt: usize, out: &mut Out) {
+    let pane = &mut state.pane;
+    pane.attempt = attempt;
+    pane.scroll = 0;
+    pane.body = Body::of(pane, &state.setup);
+    out.draw();
+}
+
+/// Up or down, in whatever has the keys.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Lines(i64),
+    /// Half screens.
+    Screens(i64),
+    Top,
+    Bottom,
+}
+
+fn go(state: &mut State, way: Way, out: &mut Out) {
+    match state.place() {
+        Place::Detail => {
+            let (lines, height) = view::detail_extent(state);
+            if scrolled(&mut state.pane.scroll, way, lines, height) {
+                out.draw();
+            }
+        }
+        Place::Help => {
+            let (lines, height) = view::help_extent(state);
+            if let Some(Overlay::Help(help)) = &mut state.overlay
+                && scrolled(&mut help.scroll, way, lines, height)
+            {
+                out.draw();
+            }
+        }
+        _ => {
+            // A page keeps a line of the last one, to hold on to.
+            let page = (state.table_rows() as i64 - 1).max(1);
+            match way {
+                Way::Lines(by) => moves::step(state, by, Scroll::AtTheEdge, out),
+                Way::Screens(by) => {
+                    moves::step(state, by * page.max(2) / 2, Scroll::WithTheCursor, out);
+                }
+                Way::Top => moves::jump(state, At::Newest, out),
+                Way::Bottom => moves::jump(state, At::Oldest, out),
+            }
+        }
+    }
+}
+
+fn scrolled(scroll: &mut usize, way: Way, lines: usize, height: usize) -> bool {
+    let last = lines.saturating_sub(height);
+    let page = height.saturating_sub(1).max(2) as i64;
+    let wanted = match way {
+        Way::Lines(by) => *scroll as i64 + by,
+        Way::Screens(by) => *scroll as i64 + by * page / 2,
+        Way::Top => 0,
+        Way::Bottom => last as i64,
+    };
+    let wanted = wanted.clamp(0, last as i64) as usize;
+    std::mem::replace(scroll, wanted) != wanted
+}
+
+/// After the screen or the text has changed: nothing is scrolled farther than it goes.
+pub(super) fn keep_scroll_in_bounds(state: &mut State) {
+    let (lines, height) = view::detail_extent(state);
+    state.pane.scroll = state.pane.scroll.min(lines.saturating_sub(height));
+    let (lines, height) = view::help_extent(state);
+    if let Some(Overlay::Help(help)) = &mut state.overlay {
+        help.scroll = help.scroll.min(lines.saturating_sub(height));
+    }
+}

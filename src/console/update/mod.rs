@@ -1,0 +1,135 @@
+//! How the state changes: one event in, the effects out. No I/O.
+
+mod answers;
+pub(super) mod jobs;
+mod keys;
+mod marks;
+mod moves;
+mod query;
+
+use ratatui::layout::Size;
+
+use super::{
+    effect::{Effect, Event},
+    question::{Question, Sort},
+    state::{Notice, Overlay, State},
+};
+
+pub use query::words_of;
+
+/// The effects that an event had so far.
+#[derive(Debug, Default)]
+struct Out(Vec<Effect>);
+
+impl Out {
+    fn draw(&mut self) {
+        if !self.0.contains(&Effect::Draw) {
+            self.0.push(Effect::Draw);
+        }
+    }
+
+    fn ask(&mut self, state: &mut State, question: Question) {
+        self.0.push(Effect::Ask(state.asks.ask(question)));
+    }
+
+    fn hint(&mut self, state: &mut State, text: &str) {
+        state.hint = Some(Notice::good(text));
+        self.draw();
+    }
+}
+
+/// Begins with a query as if it had been typed: what must be asked first.
+pub fn start(state: &mut State, query: &str) -> Vec<Effect> {
+    let mut out = Out::default();
+    out.draw();
+    out.ask(state, Question::Version);
+    out.ask(state, Question::Overview);
+    query::begin(state, query, &mut out);
+    out.0
+}
+
+/// Takes in an event.
+pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
+    let mut out = Out::default();
+    match event {
+        Event::Key(key) => keys::press(state, key, &mut out),
+        Event::Paste(text) => paste(state, &text, &mut out),
+        Event::Resize(width, height) => resize(state, Size::new(width, height), &mut out),
+        Event::Tick(now) => {
+            state.now = now;
+            for sort in ON_SCREEN {
+                if state.asks.is_stale(sort) && !state.asks.waits(sort) {
+                    again(state, sort, &mut out);
+                }
+            }
+            if !state.asks.waits(Sort::Version) {
+                out.ask(state, Question::Version);
+            }
+        }
+        Event::Answer(ask, answer) => answers::take(state, &ask, answer, &mut out),
+        Event::Job(id, news) => jobs::take(state, id, news, &mut out),
+        Event::Resumed => {
+            out.0.push(Effect::Redraw);
+            refresh(state, &mut out);
+        }
+    }
+    out.0
+}
+
+fn paste(state: &mut State, text: &str, out: &mut Out) {
+    if let Some(Overlay::Query(line)) = &mut state.overlay {
+        line.paste(text);
+        out.draw();
+    } else {
+        out.hint(
+            state,
+            "pasted text is taken only by the query line: / opens it",
+        );
+    }
+}
+
+fn resize(state: &mut State, size: Size, out: &mut Out) {
+    if state.size == size {
+        return;
+    }
+    state.size = size;
+    moves::settle(state);
+    moves::fill(state, out);
+    moves::read_detail(state, out);
+    keys::keep_scroll_in_bounds(state);
+    out.draw();
+}
+
+/// What the screen shows of the store.
+const ON_SCREEN: [Sort; 5] = [
+    Sort::Window,
+    Sort::Overview,
+    Sort::Detail,
+    Sort::Count,
+    Sort::Marks,
+];
+
+/// The store has changed, or may have: asks again for everything that is on the screen. What is being asked already is asked once more
+/// when its answer is there, since it may have read the store before the change.
+fn refresh(state: &mut State, out: &mut Out) {
+    for sort in ON_SCREEN {
+        if state.asks.waits(sort) {
+            state.asks.set_stale(sort);
+        } else {
+            again(state, sort, out);
+        }
+    }
+}
+
+/// Asks one thing again, if it is on the screen.
+fn again(state: &mut State, sort: Sort, out: &mut Out) {
+    state.asks.forget(sort);
+    match sort {
+        Sort::Window => moves::reread(state, out),
+        Sort::Overview => out.ask(state, Question::Overview),
+        Sort::Detail => moves::reread_detail(state, out),
+        Sort::Count => query::count(state, out),
+        Sort::Marks => marks::count(state, out),
+        Sort::Range | Sort::Version | Sort::Affected => {}
+    }
+}

@@ -1,0 +1,136 @@
+//! The detail of one receiver: a title with the tabs, and below it what the tab says.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{Pieces, detail_extent};
+use crate::console::{
+    detail::Tab,
+    layout::{Areas, Focus},
+    state::State,
+    text,
+    theme::Role,
+};
+
+pub(super) fn draw(state: &State, areas: &Areas, buffer: &mut Buffer) {
+    let area = areas.detail;
+    if area.is_empty() {
+        return;
+    }
+    title(state, Rect { height: 1, ..area }, buffer);
+    let body = areas.detail_body();
+    if state.pane.id.is_none() {
+        let word = if state.table.cursor.is_some() {
+            "reading…"
+        } else {
+            ""
+        };
+        Pieces::new(state.setup.theme)
+            .with(Role::Label, word)
+            .draw(body, buffer);
+        return;
+    }
+    let lines = state.pane.body.lines(usize::from(body.width));
+    let scroll = state
+        .pane
+        .scroll
+        .min(lines.len().saturating_sub(usize::from(body.height)));
+    for ((text, role), line) in lines.into_iter().skip(scroll).zip(body.rows()) {
+        Pieces::new(state.setup.theme)
+            .with(role, text)
+            .draw(line, buffer);
+    }
+}
+
+fn title(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = state.setup.theme;
+    let width = usize::from(area.width);
+    let rule = Pieces::new(theme).with(Role::Label, "─".repeat(width));
+    rule.draw(area, buffer);
+
+    let right = right(state);
+    let tabs = [tabs(state, true), tabs(state, false)];
+    let whose = match (state.pane.id, &state.pane.detail) {
+        (Some(id), Some(detail)) => format!(" {id} · {} ", detail.row.identity.shown()),
+        (Some(id), None) => format!(" {id} "),
+        _ => String::new(),
+    };
+    let [all, one] = tabs;
+    // The identity may shrink to ten columns before the tabs do.
+    let least = text::columns(&whose).min(18);
+    let tabs = if 2 + least + 2 + all.width() + 2 + right.width() <= width {
+        all
+    } else {
+        one
+    };
+    let room = width.saturating_sub(2 + 2 + tabs.width() + right.width() + 2);
+    let name_role = if state.focus == Focus::Detail {
+        Role::Title
+    } else {
+        Role::Plain
+    };
+    let mut left = Pieces::new(theme).with(Role::Label, "──");
+    left.push(name_role, fit_name(&whose, room));
+    left.push(Role::Label, "──");
+    left.append(tabs);
+    let rest = right.draw_right(area, buffer);
+    left.draw(rest, buffer);
+}
+
+/// The name within so many columns; its last is a space, cut or not.
+fn fit_name(whose: &str, room: usize) -> String {
+    if text::columns(whose) <= room {
+        whose.to_owned()
+    } else if room < 6 {
+        String::new()
+    } else {
+        format!("{} ", text::cut(whose.trim_end(), room - 1))
+    }
+}
+
+fn tabs(state: &State, all: bool) -> Pieces {
+    let mut pieces = Pieces::new(state.setup.theme).with(Role::Plain, " ");
+    if !all {
+        let place = state.pane.tab as usize + 1;
+        pieces.push(Role::Chosen, state.pane.tab.name());
+        pieces.push(Role::Label, format!(" {place}/{} ", Tab::ALL.len()));
+        return pieces;
+    }
+    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+        if index > 0 {
+            pieces.push(Role::Label, " │ ");
+        }
+        let role = if tab == state.pane.tab {
+            Role::Chosen
+        } else {
+            Role::Plain
+        };
+        pieces.push(role, tab.name());
+    }
+    pieces.with(Role::Plain, " ")
+}
+
+/// Which attempt, and how far down.
+fn right(state: &State) -> Pieces {
+    let mut words = Vec::new();
+    let attempts = state
+        .pane
+        .detail
+        .as_ref()
+        .map_or(0, |detail| detail.attempts.len());
+    if state.pane.tab.is_of_attempt() && attempts > 0 {
+        words.push(format!("attempt {} of {attempts}", state.pane.attempt + 1));
+    }
+    let (lines, height) = detail_extent(state);
+    if lines > height && height > 0 {
+        let last = (state.pane.scroll + height).min(lines);
+        words.push(format!("{}%", last * 100 / lines));
+    }
+    let pieces = Pieces::new(state.setup.theme);
+    if words.is_empty() {
+        pieces
+    } else {
+        pieces
+            .with(Role::Plain, format!(" {} ", words.join(" · ")))
+            .with(Role::Label, "──")
+    }
+}

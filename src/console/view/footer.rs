@@ -1,0 +1,124 @@
+//! The last line: the keys that work now, and what was last to be said.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::Pieces;
+use crate::console::{
+    action::{self, Command, Place},
+    state::{Job, Overlay, Phase, State},
+    text::grouped,
+    theme::Role,
+};
+
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let rest = said(state, usize::from(area.width)).draw_right(area, buffer);
+    hints(state, usize::from(rest.width)).draw(rest, buffer);
+}
+
+/// The hints that find room. On a narrow line the less important ones give way first; the order stays that of the table of actions.
+fn hints(state: &State, room: usize) -> Pieces {
+    let place = state.place();
+    let mut entries: Vec<_> = action::in_place(place)
+        .filter(|entry| entry.footer.is_some() && (entry.disabled)(state).is_none())
+        .collect();
+    loop {
+        let mut pieces = Pieces::new(state.setup.theme);
+        for entry in &entries {
+            let gap = if pieces.is_empty() { " " } else { "   " };
+            pieces.push(Role::Key, format!("{gap}{}", entry.key()));
+            pieces.push(Role::Plain, format!(" {}", hint(state, entry)));
+        }
+        if pieces.width() <= room {
+            return pieces;
+        }
+        let weakest = entries
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, entry)| entry.footer);
+        let Some((weakest, _)) = weakest else {
+            return pieces;
+        };
+        entries.remove(weakest);
+    }
+}
+
+fn hint(state: &State, entry: &action::Entry) -> &'static str {
+    match entry.command {
+        Command::Range if state.range.is_some() => "end range",
+        Command::Resend if !state.marks.is_empty() => "resend marked",
+        _ => entry.hint,
+    }
+}
+
+/// What was last to be said, and how the jobs are going.
+fn said(state: &State, room: usize) -> Pieces {
+    let theme = state.setup.theme;
+    let mut pieces = Pieces::new(theme);
+    let word = match (&state.overlay, &state.hint) {
+        (Some(Overlay::Query(line)), _) if line.error.is_some() => {
+            let message = line
+                .error
+                .as_ref()
+                .map(|error| error.message.as_str())
+                .unwrap_or_default();
+            Some((crate::message::DisplayText::line(message), true))
+        }
+        (_, Some(hint)) => Some((hint.text.clone(), hint.bad)),
+        _ => match (&state.trouble, &state.report) {
+            (Some((_, trouble)), _) => Some((trouble.clone(), true)),
+            (None, Some(report)) if state.place() != Place::Question => {
+                Some((report.text.clone(), report.bad))
+            }
+            _ => None,
+        },
+    };
+    if let Some((text, bad)) = word {
+        let role = if bad { Role::Warning } else { Role::Good };
+        pieces.push(role, format!(" {text} "));
+    }
+    let Some(job) = state.jobs.last() else {
+        return pieces;
+    };
+    for short in [false, true] {
+        let mut both = pieces.clone();
+        both.append(progress(state, job, short));
+        if both.width() <= room {
+            return both;
+        }
+    }
+    if pieces.is_empty() {
+        progress(state, job, true)
+    } else {
+        pieces
+    }
+}
+
+fn progress(state: &State, job: &Job, short: bool) -> Pieces {
+    const STEPS: u64 = 8;
+    let (done, total) = job.progress();
+    let mut pieces = Pieces::new(state.setup.theme);
+    let word = match job.phase {
+        _ if job.stopping => "stopping",
+        Phase::Marking(_) => "preparing",
+        Phase::Delivering(_) => job.order.action.name(),
+    };
+    pieces.push(
+        Role::Plain,
+        format!(" {word} {}/{} ", grouped(done), grouped(total)),
+    );
+    if !short {
+        let full = (done * STEPS).checked_div(total).unwrap_or(0);
+        let bar: String = (0..STEPS)
+            .map(|step| if step < full { '▓' } else { '░' })
+            .collect();
+        pieces.push(Role::Plain, format!("{bar} "));
+        if state.jobs.len() > 1 {
+            pieces.push(Role::Label, format!("+{} ", state.jobs.len() - 1));
+        }
+    }
+    if !job.stopping {
+        pieces.push(Role::Key, "x");
+        pieces.push(Role::Plain, " stop ");
+    }
+    pieces
+}

@@ -1,0 +1,107 @@
+//! The first line: whose console this is, and how the ways out are.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::Pieces;
+use crate::{
+    console::{
+        state::State,
+        text::{self, grouped},
+        theme::Role,
+    },
+    store::{BackendRow, BackendState},
+};
+
+/// The store's path is not worth showing in fewer columns than this.
+const LEAST_PATH: usize = 8;
+
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let width = usize::from(area.width);
+    let mut left = Pieces::new(state.setup.theme).with(Role::Title, " postroom");
+    if state.setup.read_only {
+        left.push(Role::Warning, " read-only");
+    }
+    let room = width.saturating_sub(left.width() + 2);
+    let levels = [Level::Full, Level::Short, Level::Sum];
+    let mut right = levels.into_iter().map(|level| backends(state, level));
+    let fits = |pieces: &Pieces| pieces.width() + LEAST_PATH + 2 <= room;
+    let right = right
+        .find(fits)
+        .unwrap_or_else(|| backends(state, Level::Sum));
+    let left_room = room.saturating_sub(right.width() + 2);
+    if left_room >= LEAST_PATH {
+        left.push(
+            Role::Plain,
+            format!(
+                "  {}",
+                text::cut_start(state.setup.store.as_str(), left_room)
+            ),
+        );
+    }
+    let rest = right.draw_right(area, buffer);
+    left.draw(rest, buffer);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// Every backend in full.
+    Full,
+    /// Every backend with its state; the others in numbers.
+    Short,
+    /// How many are up and how many are not.
+    Sum,
+}
+
+fn backends(state: &State, level: Level) -> Pieces {
+    let mut pieces = Pieces::new(state.setup.theme);
+    if level == Level::Sum {
+        for (kind, role) in [
+            (BackendState::Down, Role::Problem),
+            (BackendState::Paused, Role::Warning),
+            (BackendState::Up, Role::Good),
+        ] {
+            let many = state
+                .backends
+                .iter()
+                .filter(|backend| backend.state == kind)
+                .count();
+            if many > 0 {
+                let gap = if pieces.is_empty() { "" } else { "  " };
+                pieces.push(role, format!("{gap}● "));
+                pieces.push(Role::Plain, format!("{many} {}", kind.name()));
+            }
+        }
+    } else {
+        for backend in &state.backends {
+            let gap = if pieces.is_empty() { "" } else { "   " };
+            pieces.push(Role::Plain, format!("{gap}{} ", backend.name.shown()));
+            pieces.push(role(backend), "● ");
+            pieces.push(Role::Plain, words(state, backend, level));
+        }
+    }
+    if !pieces.is_empty() {
+        pieces.push(Role::Plain, " ");
+    }
+    pieces
+}
+
+fn role(backend: &BackendRow) -> Role {
+    match backend.state {
+        BackendState::Up => Role::Good,
+        BackendState::Down => Role::Problem,
+        BackendState::Paused => Role::Warning,
+    }
+}
+
+fn words(state: &State, backend: &BackendRow, level: Level) -> String {
+    let name = backend.state.name();
+    if level == Level::Short || backend.state == BackendState::Up {
+        return name.to_owned();
+    }
+    let since = state.setup.zone.since(backend.since, state.now);
+    let waiting = match backend.waiting {
+        0 => String::new(),
+        waiting => format!(", {} waiting", grouped(waiting)),
+    };
+    format!("{name} since {since}{waiting}")
+}

@@ -1,0 +1,178 @@
+//! The state as a screen. No I/O, and no decisions: what is shown is what is known.
+
+mod confirm;
+mod counts;
+mod detail;
+mod footer;
+mod header;
+mod help;
+mod query_line;
+mod table;
+
+use ratatui::{
+    Frame,
+    buffer::Buffer,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+
+use super::{
+    layout::{Areas, SMALLEST},
+    state::{Overlay, State},
+    text,
+    theme::{Role, Theme},
+};
+
+/// Draws the whole screen.
+pub fn view(state: &State, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    // The terminal may have another size by now than the last event said; the frame is right.
+    let Some(areas) = Areas::of(area.as_size(), state.focus) else {
+        too_small(area, frame.buffer_mut());
+        return;
+    };
+    let buffer = frame.buffer_mut();
+    header::draw(state, areas.header, buffer);
+    counts::draw(state, areas.counts, buffer);
+    let mut cursor = query_line::draw(state, areas.query, buffer);
+    if let Some(Overlay::Help(help)) = &state.overlay {
+        help::draw(state, *help, help_area(&areas), buffer);
+    } else {
+        let row = table::draw(state, areas.table, buffer);
+        cursor = cursor.or(row);
+        for y in areas.divider.rows() {
+            buffer.set_stringn(y.x, y.y, "│", 1, state.setup.theme.style(Role::Label));
+        }
+        detail::draw(state, &areas, buffer);
+        if let Some(Overlay::Confirm(confirm)) = &state.overlay {
+            confirm::draw(state, confirm, area, buffer);
+            cursor = None;
+        }
+    }
+    footer::draw(state, areas.footer, buffer);
+    if let Some(position) = cursor {
+        frame.set_cursor_position(position);
+    }
+}
+
+/// How many lines the detail has and how many of them are seen.
+pub(super) fn detail_extent(state: &State) -> (usize, usize) {
+    state.areas().map_or((0, 0), |areas| {
+        let body = areas.detail_body();
+        let lines = state.pane.body.lines(usize::from(body.width));
+        (lines.len(), usize::from(body.height))
+    })
+}
+
+/// How many lines the help has and how many of them are seen.
+pub(super) fn help_extent(state: &State) -> (usize, usize) {
+    match (&state.overlay, state.areas()) {
+        (Some(Overlay::Help(help)), Some(areas)) => {
+            let area = help_area(&areas);
+            let lines = help::lines(state, help.place, usize::from(area.width));
+            (lines.len(), usize::from(area.height.saturating_sub(1)))
+        }
+        _ => (0, 0),
+    }
+}
+
+/// The help lies over all but the first and the last line.
+fn help_area(areas: &Areas) -> Rect {
+    let height = areas.footer.y.saturating_sub(areas.counts.y);
+    Rect {
+        height,
+        ..areas.counts
+    }
+}
+
+fn too_small(area: Rect, buffer: &mut Buffer) {
+    let word = format!("postroom needs {}×{}", SMALLEST.width, SMALLEST.height);
+    let line = Rect {
+        y: area.y + area.height / 2,
+        height: area.height.min(1),
+        ..area
+    };
+    if !line.is_empty() {
+        buffer.set_stringn(line.x, line.y, word, usize::from(line.width), Style::new());
+    }
+}
+
+/// A line of pieces, each in its role, that knows how wide it is.
+#[derive(Clone, Debug)]
+struct Pieces {
+    theme: Theme,
+    parts: Vec<(String, Role)>,
+}
+
+impl Pieces {
+    fn new(theme: Theme) -> Self {
+        Self {
+            theme,
+            parts: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, role: Role, text: impl Into<String>) {
+        self.parts.push((text.into(), role));
+    }
+
+    fn with(mut self, role: Role, text: impl Into<String>) -> Self {
+        self.push(role, text);
+        self
+    }
+
+    fn append(&mut self, other: Self) {
+        self.parts.extend(other.parts);
+    }
+
+    fn width(&self) -> usize {
+        self.parts.iter().map(|(text, _)| text::columns(text)).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.parts.iter().all(|(text, _)| text.is_empty())
+    }
+
+    /// Draws from the left of the area, cut at its right with an ellipsis.
+    fn draw(&self, area: Rect, buffer: &mut Buffer) {
+        if area.is_empty() {
+            return;
+        }
+        let mut left = usize::from(area.width);
+        let mut spans = Vec::with_capacity(self.parts.len());
+        for (text, role) in &self.parts {
+            let cut = text::cut(text, left);
+            let was_cut = cut != *text;
+            left -= text::columns(&cut);
+            spans.push(Span::styled(cut, self.theme.style(*role)));
+            if was_cut {
+                break;
+            }
+        }
+        buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
+    }
+
+    /// Draws from the left of the area; what does not fit is cut without a word.
+    fn draw_exact(&self, area: Rect, buffer: &mut Buffer) {
+        let spans = self
+            .parts
+            .iter()
+            .map(|(text, role)| Span::styled(text.as_str(), self.theme.style(*role)));
+        buffer.set_line(area.x, area.y, &spans.collect::<Line<'_>>(), area.width);
+    }
+
+    /// Draws at the right end of the area; what is left of it is returned, with a gap.
+    fn draw_right(&self, area: Rect, buffer: &mut Buffer) -> Rect {
+        if self.is_empty() {
+            return area;
+        }
+        let width = self.width().min(usize::from(area.width)) as u16;
+        let x = area.right() - width;
+        self.draw(Rect { x, width, ..area }, buffer);
+        Rect {
+            width: area.width.saturating_sub(width + 2),
+            ..area
+        }
+    }
+}

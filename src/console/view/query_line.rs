@@ -1,0 +1,143 @@
+//! The third line: the query, how much matches it, how much is marked.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+};
+
+use super::Pieces;
+use crate::{
+    console::{
+        query_line::QueryLine,
+        state::{Marks, Overlay, State},
+        text::{self, compact, grouped},
+        theme::Role,
+    },
+    message::DisplayText,
+    store::Count,
+};
+
+/// Draws it. Where the terminal's cursor belongs, while it is being edited.
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+    let right = [false, true].map(|short| right(state, short));
+    let roomy = right[0].width() + 24 <= usize::from(area.width);
+    let [full, short] = right;
+    let rest = if roomy { full } else { short }.draw_right(area, buffer);
+    let slash = Pieces::new(state.setup.theme).with(Role::Key, " / ");
+    slash.draw(rest, buffer);
+    let field = Rect {
+        x: rest.x + 3,
+        width: rest.width.saturating_sub(3),
+        ..rest
+    };
+    if let Some(Overlay::Query(line)) = &state.overlay {
+        return Some(edited(state, line, field, buffer));
+    }
+    let text = DisplayText::line(&state.table.asked.text);
+    let pieces = Pieces::new(state.setup.theme);
+    let pieces = if text.as_str().is_empty() {
+        pieces.with(Role::Label, "everything")
+    } else {
+        pieces.with(Role::Plain, text.into_string())
+    };
+    pieces.draw(field, buffer);
+    None
+}
+
+fn edited(state: &State, line: &QueryLine, field: Rect, buffer: &mut Buffer) -> Position {
+    // The last column is the cursor's, when it stands behind the text.
+    let width = usize::from(field.width).saturating_sub(1).max(1);
+    let (scroll, column) = line.scrolled(width);
+    let text = line.text();
+    let mut pieces = Pieces::new(state.setup.theme);
+    match &line.error {
+        Some(error) => {
+            let start = floor(text, error.span.start);
+            let end = floor(text, error.span.end).max(start);
+            pieces.push(Role::Plain, &text[..start]);
+            // A fault behind the last letter, or of no width, still needs something to point at.
+            let fault = if start == end {
+                "▁"
+            } else {
+                &text[start..end]
+            };
+            pieces.push(Role::Fault, fault);
+            pieces.push(Role::Plain, &text[end..]);
+        }
+        None if line.is_selected() => pieces.push(Role::Selection, text),
+        None => pieces.push(Role::Plain, text),
+    }
+    pieces.skip(scroll).draw(field, buffer);
+    let x = field.x + (column as u16).min(field.width.saturating_sub(1));
+    Position::new(x, field.y)
+}
+
+/// The nearest place at or before `at` where a letter begins.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Matches and marks.
+fn right(state: &State, short: bool) -> Pieces {
+    let number = |number: u64| {
+        if short {
+            compact(number)
+        } else {
+            grouped(number)
+        }
+    };
+    let mut pieces = Pieces::new(state.setup.theme);
+    if state.table.loaded {
+        let count = match state.table.count {
+            Some(Count::Exact(count)) => number(count),
+            Some(Count::AtLeast(count)) => format!("≥ {}", number(count)),
+            None => "…".to_owned(),
+        };
+        let word = if short { "" } else { " match" };
+        pieces.push(Role::Plain, format!("{count}{word}"));
+    }
+    if !state.marks.is_empty() {
+        let gap = if short { " " } else { "   " };
+        let word = if short { "●" } else { "marked " };
+        let (total, hidden) = match (state.marked(), &state.marks) {
+            (Some(marked), _) => (number(marked.total), Some(marked.hidden)),
+            (None, Marks::Ids(ids)) => (number(ids.len() as u64), None),
+            (None, Marks::All { except, .. }) if except.is_empty() => ("all".to_owned(), None),
+            (None, Marks::All { except, .. }) => {
+                (format!("all but {}", number(except.len() as u64)), None)
+            }
+        };
+        let hidden = match hidden {
+            None | Some(0) => String::new(),
+            Some(hidden) => format!(" ({} hidden)", number(hidden)),
+        };
+        pieces.push(Role::Mark, format!("{gap}{word}{total}{hidden}"));
+    }
+    if !pieces.is_empty() {
+        pieces.push(Role::Plain, " ");
+    }
+    pieces
+}
+
+impl Pieces {
+    /// Without its first columns.
+    fn skip(mut self, columns: usize) -> Self {
+        let mut left = columns;
+        for (text, _) in &mut self.parts {
+            let width = text::columns(text);
+            if width <= left {
+                left -= width;
+                text.clear();
+            } else {
+                let keep = width - left;
+                *text = text::last(text, keep).to_owned();
+                break;
+            }
+        }
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! The table: its head and the rows on the screen, and no others.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+};
+
+use super::Pieces;
+use crate::{
+    console::{
+        column::{Column, Context},
+        layout::Focus,
+        state::State,
+        text::{self, grouped},
+        theme::Role,
+    },
+    store::Row,
+};
+
+/// From this width on there is room for air before the first column.
+const ROOMY: u16 = 60;
+
+/// Draws it. Where the row under the cursor begins.
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+    if area.is_empty() {
+        return None;
+    }
+    let lines = usize::from(area.height - 1);
+    let rows = state.table.shown(lines);
+    let margin = if area.width < ROOMY { 3 } else { 5 };
+    let context = Context {
+        setup: &state.setup,
+        now: state.now,
+        id_width: rows
+            .iter()
+            .map(|row| row.id.to_string().len())
+            .max()
+            .unwrap_or(6),
+    };
+    let columns = Column::fit(usize::from(area.width).saturating_sub(margin + 1), context);
+
+    let mut head = Pieces::new(state.setup.theme).with(Role::Plain, " ".repeat(margin));
+    for (column, width) in &columns {
+        head.push(Role::Head, column.fitted(column.head(), *width));
+        head.push(Role::Plain, Column::gap());
+    }
+    head.draw(Rect { height: 1, ..area }, buffer);
+    newer(state, area, buffer);
+
+    if rows.is_empty() {
+        empty(state, area, buffer);
+        return None;
+    }
+    let mut at = None;
+    for (row, line) in rows.iter().zip(area.rows().skip(1)) {
+        if state.table.cursor == Some(row.id) {
+            at = Some(Position::new(line.x + 1, line.y));
+        }
+        draw_row(state, row, &columns, context, margin, line, buffer);
+    }
+    at
+}
+
+fn draw_row(
+    state: &State,
+    row: &Row,
+    columns: &[(Column, usize)],
+    context: Context<'_>,
+    margin: usize,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let here = state.table.cursor == Some(row.id);
+    let over = match (here, state.focus) {
+        (false, _) => None,
+        (true, Focus::Table) => Some(Role::Cursor),
+        (true, Focus::Detail) => Some(Role::CursorAway),
+    };
+    let in_role = |role| over.unwrap_or(role);
+    let mut line = Pieces::new(state.setup.theme);
+    let bar = if here { "▌" } else { " " };
+    let mark = if state.is_marked(row.id) {
+        "●"
+    } else if state.is_in_range(row.id) {
+        "○"
+    } else {
+        " "
+    };
+    let air = if margin == 5 { " " } else { "" };
+    line.push(in_role(Role::Plain), format!("{air}{bar}{air}"));
+    line.push(in_role(Role::Mark), format!("{mark} "));
+    for (column, width) in columns {
+        let (cell, role) = column.cell(row, context);
+        line.push(in_role(role), column.fitted(&cell, *width));
+        line.push(in_role(Role::Plain), Column::gap());
+    }
+    let fill = usize::from(area.width).saturating_sub(line.width());
+    line.push(in_role(Role::Plain), " ".repeat(fill));
+    line.draw_exact(area, buffer);
+    if state.table.gone == Some(row.id) {
+        let word = Pieces::new(state.setup.theme).with(Role::Cursor, " no longer matches ");
+        word.draw_right(area, buffer);
+    }
+}
+
+/// How many rows lie above the screen: what came in while somebody was reading.
+fn newer(state: &State, area: Rect, buffer: &mut Buffer) {
+    let above = state.table.top();
+    if above > 0 {
+        let more = if state.table.newest { "" } else { "+" };
+        let word = format!("↑{}{more} ", grouped(above as u64));
+        Pieces::new(state.setup.theme)
+            .with(Role::Label, word)
+            .draw_right(Rect { height: 1, ..area }, buffer);
+    }
+}
+
+fn empty(state: &State, area: Rect, buffer: &mut Buffer) {
+    let word = if !state.table.loaded {
+        "reading…"
+    } else if state.table.asked.query.terms.is_empty() {
+        "There are no receivers in the store yet."
+    } else {
+        "Nothing matches. 1 shows all, / edits the query."
+    };
+    let indent = 5.min(area.width);
+    let line = Rect {
+        x: area.x + indent,
+        y: area.y + 2,
+        width: area.width - indent,
+        height: 1,
+    };
+    for (piece, line) in text::wrapped(word, usize::from(line.width).max(1))
+        .into_iter()
+        .zip(
+            Rect {
+                height: area.height.saturating_sub(2),
+                ..line
+            }
+            .rows(),
+        )
+    {
+        Pieces::new(state.setup.theme)
+            .with(Role::Label, piece)
+            .draw(line, buffer);
+    }
+}
