@@ -2,4 +2,9 @@
 //!
 //! The same server, told what to do by a script, is what the tests and the benches deliver to.
 
+mod data;
+mod fate;
 pub mod server;
+
+pub use data::{Letter, Letters, letters};
+pub use fate::{Fate, script};

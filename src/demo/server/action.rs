@@ -63,7 +63,7 @@ pub struct Event<'a> {
     pub recipients: &'a [String],
     /// At the dot, the local part of the message's Message-ID.
     pub uid: &'a str,
-    /// How many times this phase was met with this recipient (case ignored), this time included.
+    /// How many times this phase was met with this recipient (case ignored), at the dot with this uid, this time included.
     pub seen: u64,
 }
 

@@ -387,7 +387,10 @@ impl Connection<'_> {
 impl Shared {
     fn ask(&self, event: &mut Event<'_>) -> Option<Action> {
         if self.script.needs_seen() {
-            let who = event.recipient.unwrap_or_default().to_lowercase();
+            let who = match event.phase {
+                Phase::Dot if !event.uid.is_empty() => event.uid.to_owned(),
+                _ => event.recipient.unwrap_or_default().to_lowercase(),
+            };
             let mut state = self.state();
             let seen = state.seen.entry((event.phase, who)).or_default();
             *seen += 1;
