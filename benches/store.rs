@@ -31,10 +31,17 @@ fn main() {
         columns.push((size, measure(&store, size)));
         println!("{size}: file {} MiB", mib(&path));
     }
-    println!("{:<42} {:>12} {:>12}  ms, medians of {RUNS}", "", SIZES[0], SIZES[1]);
+    println!(
+        "{:<42} {:>12} {:>12}  ms, medians of {RUNS}",
+        "", SIZES[0], SIZES[1]
+    );
     for (index, (name, small)) in columns[0].1.iter().enumerate() {
         let large = columns[1].1[index].1;
-        println!("{name:<42} {:>12.3} {:>12.3}", small.as_secs_f64() * 1e3, large.as_secs_f64() * 1e3);
+        println!(
+            "{name:<42} {:>12.3} {:>12.3}",
+            small.as_secs_f64() * 1e3,
+            large.as_secs_f64() * 1e3
+        );
     }
 }
 
@@ -52,19 +59,34 @@ fn measure(store: &Store, size: usize) -> Vec<(&'static str, Duration)> {
     };
     let looks: Vec<(&'static str, Look)> = vec![
         ("first window", window("", Anchor::Newest)),
-        ("next window, in the middle", window("", Anchor::OlderThan(middle))),
+        (
+            "next window, in the middle",
+            window("", Anchor::OlderThan(middle)),
+        ),
         ("last window", window("", Anchor::Oldest)),
-        ("counts per status", Box::new(|reader| drop(reader.counts().expect("counts")))),
+        (
+            "counts per status",
+            Box::new(|reader| assert!(reader.counts().expect("counts").total() > 0)),
+        ),
         ("status:failed", window("status:failed", Anchor::Newest)),
         ("type:feedback", window("type:feedback", Anchor::Newest)),
-        ("status:failed,error type:feedback", window("status:failed,error type:feedback", Anchor::Newest)),
-        ("to: one identity", window("to:user77777@example.com", Anchor::Newest)),
+        (
+            "status:failed,error type:feedback",
+            window("status:failed,error type:feedback", Anchor::Newest),
+        ),
+        (
+            "to: one identity",
+            window("to:user77777@example.com", Anchor::Newest),
+        ),
         ("search, many hits", window("assignment", Anchor::Newest)),
         ("search, one hit", window("user77777", Anchor::Newest)),
         ("search, no hit", window("zebrafish", Anchor::Newest)),
     ];
     let reader = store.reader().expect("a reader");
-    looks.into_iter().map(|(name, look)| (name, median(|| look(&reader)))).collect()
+    looks
+        .into_iter()
+        .map(|(name, look)| (name, median(|| look(&reader))))
+        .collect()
 }
 
 fn median(mut run: impl FnMut()) -> Duration {
@@ -84,7 +106,9 @@ fn fill(store: &Arc<Store>, size: usize) {
     let began = Instant::now();
     let (mut longest, mut first) = (Duration::ZERO, 1_i64);
     for chunk in 0..size / 10_000 {
-        let messages: Vec<Submission> = (0..10_000 / PER_MESSAGE).map(|n| submission(chunk * 10_000 / PER_MESSAGE + n)).collect();
+        let messages: Vec<Submission> = (0..10_000 / PER_MESSAGE)
+            .map(|n| submission(chunk * 10_000 / PER_MESSAGE + n))
+            .collect();
         let at = Instant::now();
         store.submit(&messages, chrono::Utc::now()).expect("stored");
         longest = longest.max(at.elapsed());
@@ -133,7 +157,10 @@ fn submission(n: usize) -> Submission {
     const KINDS: [&str; 4] = ["feedback", "deadline_moved", "comment_delivery", "invoice"];
     let content = Content {
         subject: format!("Feedback on assignment {}", n % 1_000),
-        body: Body::Parts { text: "Your examiner has given feedback. ".repeat(12), html: None },
+        body: Body::Parts {
+            text: "Your examiner has given feedback. ".repeat(12),
+            html: None,
+        },
     };
     Submission {
         key: Some(format!("message-{n}")),

@@ -8,11 +8,13 @@ use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
 use chrono::DateTime;
 use postroom::{
     delivery::{Failure, OnUnknown, Policy, Report},
-    message::{Body, Content, NewReceiver, Outcome, ReceiverId, State, Status, Submission, Timestamp},
+    message::{
+        Body, Content, NewReceiver, Outcome, ReceiverId, State, Status, Submission, Timestamp,
+    },
     query::Query,
     store::{
-        Acting, Action, Affected, Anchor, ArmRequest, Claim, Record, Scope, Settlement, Store, Target,
-        engine::Engine,
+        Acting, Action, Affected, Anchor, ArmRequest, Claim, Record, Scope, Settlement, Store,
+        Target, engine::Engine,
     },
 };
 use proptest::prelude::*;
@@ -20,18 +22,39 @@ use proptest::prelude::*;
 #[derive(Clone, Debug)]
 enum Op {
     Submit(usize),
-    Claim { engine: usize, limit: usize },
-    Arm { engine: usize, pick: usize },
-    Settle { engine: usize, pick: usize, outcome: Outcome },
-    Crash { engine: usize },
+    Claim {
+        engine: usize,
+        limit: usize,
+    },
+    Arm {
+        engine: usize,
+        pick: usize,
+    },
+    Settle {
+        engine: usize,
+        pick: usize,
+        outcome: Outcome,
+    },
+    Crash {
+        engine: usize,
+    },
     Reap,
-    Act { action: Action, pick: usize },
+    Act {
+        action: Action,
+        pick: usize,
+    },
     ResendFailed,
     Pass(u64),
 }
 
 fn ops() -> impl Strategy<Value = Op> {
-    let action = prop::sample::select(vec![Action::Resend, Action::Hold, Action::Release, Action::Cancel, Action::MarkSent]);
+    let action = prop::sample::select(vec![
+        Action::Resend,
+        Action::Hold,
+        Action::Release,
+        Action::Cancel,
+        Action::MarkSent,
+    ]);
     prop_oneof![
         1 => (1_usize..4).prop_map(Op::Submit),
         4 => (0_usize..2, 1_usize..4).prop_map(|(engine, limit)| Op::Claim { engine, limit }),
@@ -75,26 +98,57 @@ impl World {
             retry_permanent: false,
             on_unknown,
         };
-        let mut world = Self { folder, store, engines: Vec::new(), now, policy, receivers: 0, copies: HashMap::new() };
+        let mut world = Self {
+            folder,
+            store,
+            engines: Vec::new(),
+            now,
+            policy,
+            receivers: 0,
+            copies: HashMap::new(),
+        };
         for _ in 0..2 {
             let place = world.enter();
-            world.engines.push(Holder { place, hands: Vec::new() });
+            world.engines.push(Holder {
+                place,
+                hands: Vec::new(),
+            });
         }
         world
     }
 
     fn enter(&self) -> Engine {
-        Engine::enter(&self.store, "deliver", "test".to_owned(), Duration::from_secs(120), self.now).unwrap()
+        Engine::enter(
+            &self.store,
+            "deliver",
+            "test".to_owned(),
+            Duration::from_secs(120),
+            self.now,
+        )
+        .unwrap()
     }
 
     fn acting(&self) -> Acting {
-        Acting { who: "april".to_owned(), target: "test".to_owned(), now: self.now, resend_limit: 2 }
+        Acting {
+            who: "april".to_owned(),
+            target: "test".to_owned(),
+            now: self.now,
+            resend_limit: 2,
+        }
     }
 
     fn settlement(&self, claim: &Claim, outcome: Outcome) -> Settlement {
-        let failure = Failure { error: "no".to_owned(), traceback: "no\n".to_owned(), ..Failure::default() };
+        let failure = Failure {
+            error: "no".to_owned(),
+            traceback: "no\n".to_owned(),
+            ..Failure::default()
+        };
         let report = match outcome {
-            Outcome::Accepted => Report::Accepted { reply: "250 ok".to_owned(), code: Some(250), enhanced: None },
+            Outcome::Accepted => Report::Accepted {
+                reply: "250 ok".to_owned(),
+                code: Some(250),
+                enhanced: None,
+            },
             outcome => Report::Failed(outcome, failure),
         };
         Settlement {
@@ -119,22 +173,37 @@ impl World {
             }
             Op::Claim { engine, limit } => {
                 let id = self.engines[engine].place.ledger().engine().to_owned();
-                let claims = self.store.claim(&id, "email", Scope::Always, limit, self.now).unwrap();
-                self.engines[engine].hands.extend(claims.into_iter().map(|claim| (claim, false)));
+                let claims = self
+                    .store
+                    .claim(&id, "email", Scope::Always, limit, self.now)
+                    .unwrap();
+                self.engines[engine]
+                    .hands
+                    .extend(claims.into_iter().map(|claim| (claim, false)));
             }
             Op::Arm { engine, pick } => {
                 let Holder { place, hands } = &mut self.engines[engine];
-                let unarmed: Vec<usize> = (0..hands.len()).filter(|index| !hands[*index].1).collect();
-                let Some(index) = unarmed.get(pick % unarmed.len().max(1)).copied() else { return };
+                let unarmed: Vec<usize> =
+                    (0..hands.len()).filter(|index| !hands[*index].1).collect();
+                let Some(index) = unarmed.get(pick % unarmed.len().max(1)).copied() else {
+                    return;
+                };
                 let claim = &hands[index].0;
-                let request = ArmRequest { receivers: vec![(claim.receiver.id, claim.receiver.epoch)], started_at: self.now };
+                let request = ArmRequest {
+                    receivers: vec![(claim.receiver.id, claim.receiver.epoch)],
+                    started_at: self.now,
+                };
                 if place.ledger().arm(request).unwrap().is_empty() {
                     hands[index].1 = true;
                 } else {
                     hands.remove(index);
                 }
             }
-            Op::Settle { engine, pick, outcome } => {
+            Op::Settle {
+                engine,
+                pick,
+                outcome,
+            } => {
                 if self.engines[engine].hands.is_empty() {
                     return;
                 }
@@ -142,7 +211,9 @@ impl World {
                 let (claim, armed) = self.engines[engine].hands.remove(index);
                 let outcome = match (armed, outcome) {
                     // Only an armed message can be accepted, or be in doubt.
-                    (false, Outcome::Accepted | Outcome::Unknown | Outcome::Cancelled) => Outcome::Temporary,
+                    (false, Outcome::Accepted | Outcome::Unknown | Outcome::Cancelled) => {
+                        Outcome::Temporary
+                    }
                     (true, Outcome::Backend) => Outcome::Temporary,
                     (_, outcome) => outcome,
                 };
@@ -162,7 +233,13 @@ impl World {
             }
             Op::Crash { engine } => {
                 let place = self.enter();
-                let old = std::mem::replace(&mut self.engines[engine], Holder { place, hands: Vec::new() });
+                let old = std::mem::replace(
+                    &mut self.engines[engine],
+                    Holder {
+                        place,
+                        hands: Vec::new(),
+                    },
+                );
                 for (claim, _) in old.hands.iter().filter(|(_, armed)| *armed) {
                     let copies = self.copies.get_mut(&claim.receiver.id).unwrap();
                     copies.0 += 1;
@@ -170,7 +247,8 @@ impl World {
                 }
             }
             Op::Reap => {
-                let bury = |_: &str, claim: &Claim, _: Timestamp| self.settlement(claim, Outcome::Unknown);
+                let bury =
+                    |_: &str, claim: &Claim, _: Timestamp| self.settlement(claim, Outcome::Unknown);
                 self.store.reap(&bury, self.now).unwrap();
             }
             Op::Act { action, pick } => {
@@ -191,40 +269,74 @@ impl World {
     }
 
     fn act(&self, action: Action, target: Target) -> Affected {
-        self.store.act(action, &target, &self.acting(), &mut |_| ControlFlow::Continue(())).unwrap()
+        self.store
+            .act(action, &target, &self.acting(), &mut |_| {
+                ControlFlow::Continue(())
+            })
+            .unwrap()
     }
 
     fn check(&self) {
         let reader = self.store.reader().unwrap();
-        let rows = reader.window(&Query::default(), Anchor::Newest, 10_000).unwrap();
+        let rows = reader
+            .window(&Query::default(), Anchor::Newest, 10_000)
+            .unwrap();
         let counts = reader.counts().unwrap();
         for state in State::ALL {
             let recount = rows.iter().filter(|row| row.state == state).count() as u64;
-            assert_eq!(counts.of_state(state), recount, "the counter of {state:?} equals a recount");
+            assert_eq!(
+                counts.of_state(state),
+                recount,
+                "the counter of {state:?} equals a recount"
+            );
         }
         for row in &rows {
             let detail = reader.detail(row.id).unwrap().unwrap();
-            let accepted = detail.attempts.iter().filter(|attempt| attempt.outcome == Some(Outcome::Accepted)).count();
-            assert!(row.sent_count as usize >= accepted, "every acceptance is counted: {row:?}");
+            let accepted = detail
+                .attempts
+                .iter()
+                .filter(|attempt| attempt.outcome == Some(Outcome::Accepted))
+                .count();
+            assert!(
+                row.sent_count as usize >= accepted,
+                "every acceptance is counted: {row:?}"
+            );
             for attempt in &detail.attempts {
-                let failed = attempt.outcome.is_some_and(|outcome| outcome != Outcome::Accepted);
-                assert!(!failed || attempt.error.is_some() && attempt.traceback.is_some(), "every failure is explained");
+                let failed = attempt
+                    .outcome
+                    .is_some_and(|outcome| outcome != Outcome::Accepted);
+                assert!(
+                    !failed || attempt.error.is_some() && attempt.traceback.is_some(),
+                    "every failure is explained"
+                );
             }
             let (copies, allowed) = self.copies[&row.id];
-            assert!(copies <= allowed, "receiver {} got {copies} copies, {allowed} were allowed: {detail:#?}", row.id);
+            assert!(
+                copies <= allowed,
+                "receiver {} got {copies} copies, {allowed} were allowed: {detail:#?}",
+                row.id
+            );
             if row.state.status() == Status::Sent {
                 assert!(row.sent_at.is_some());
             }
         }
         let path = self.folder.path().join("postroom.db");
-        let check: String =
-            rusqlite::Connection::open(path).unwrap().query_row("PRAGMA foreign_key_check", [], |_| Ok("broken".to_owned())).unwrap_or_default();
+        let check: String = rusqlite::Connection::open(path)
+            .unwrap()
+            .query_row("PRAGMA foreign_key_check", [], |_| Ok("broken".to_owned()))
+            .unwrap_or_default();
         assert_eq!(check, "");
     }
 }
 
 fn submission(receivers: usize) -> Submission {
-    let content = Content { subject: "Hello".to_owned(), body: Body::Parts { text: "Hello".to_owned(), html: None } };
+    let content = Content {
+        subject: "Hello".to_owned(),
+        body: Body::Parts {
+            text: "Hello".to_owned(),
+            html: None,
+        },
+    };
     Submission {
         key: None,
         kind: "feedback".to_owned(),

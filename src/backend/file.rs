@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::mime::MimeBuilder;
 use crate::{
-    delivery::{Batch, Failed, Failure, Gateway, Named, NotArmed, SendError},
+    delivery::{Batch, Failed, Failure, Gateway, Named, NotArmed, SendError, Trouble},
     message::{Receiver, ReceiverId},
 };
 
@@ -217,6 +217,33 @@ impl Gateway for FileBackend {
                 failed: Failed::Only(failed),
             }),
         }
+    }
+
+    fn probe(&self) -> Result<String, Trouble> {
+        let path = &self.settings.path;
+        let look = || -> io::Result<()> {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)?;
+            tempfile::tempfile_in(path).map(|_| ())
+        };
+        look()
+            .map(|()| format!("the folder {} can be written", path.display()))
+            .map_err(|error| {
+                let error = format!("the folder {} cannot be written: {error}", path.display());
+                let failure = Failure {
+                    traceback: error.clone(),
+                    error,
+                    phase: Some("open".to_owned()),
+                    ..Failure::default()
+                };
+                Trouble {
+                    failure,
+                    auth: false,
+                    retry_after: None,
+                }
+            })
     }
 }
 
