@@ -1,0 +1,192 @@
+//! `deliver` with every durability promise on, against the same SMTP session without a store, side by side in one process.
+//!
+//! `cargo bench --bench deliver` prints messages per second and the ratio at 1, 4 and 8 connections, for messages of 4 KiB to one recipient each. The
+//! sink is the mail server of the tests, on loopback.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use postroom::{
+    backend::{Smtp, SmtpSettings, Tls},
+    delivery::{
+        Backend, Batch, Desk, Ended, Engine, Failure, NotArmed, OnUnknown, Options, Policy, Report,
+        Way, Work, system_clock,
+    },
+    demo::server::{Script, Server},
+    message::{Body, Content, Message, MessageId, NewReceiver, Receiver, ReceiverId, Submission},
+    store::Store,
+};
+
+const MESSAGES: usize = 10_000;
+const ROUNDS: usize = 3;
+const GOALS: [(usize, f64); 3] = [(1, 0.5), (4, 0.65), (8, 0.65)];
+
+fn main() {
+    let server = Server::start(Script::accept_all().counts_only()).expect("a server");
+    println!(
+        "{MESSAGES} messages of 4 KiB, one recipient each; medians of {ROUNDS} rounds, the two in turn"
+    );
+    println!(
+        "{:>12} {:>16} {:>16} {:>8} {:>8}",
+        "connections", "no store, msg/s", "deliver, msg/s", "ratio", "goal"
+    );
+    for (connections, goal) in GOALS {
+        let mut settings = SmtpSettings::new("email", "127.0.0.1", server.port());
+        settings.tls = Tls::None;
+        settings.connections = connections;
+        settings.max_messages = 100_000;
+        let smtp: Arc<dyn Backend> = Arc::new(Smtp::new(settings).expect("settings"));
+        let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+            .map(|_| (without_store(&smtp, connections), with_store(&smtp)))
+            .collect();
+        rounds.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
+        let (bare, full) = rounds[ROUNDS / 2];
+        println!(
+            "{connections:>12} {bare:>16.0} {full:>16.0} {:>8.2} {goal:>8.2}",
+            full / bare
+        );
+    }
+}
+
+fn body(n: usize) -> Content {
+    let line = format!("Message {n}: your examiner has given feedback on your delivery.\n");
+    let text = line.repeat(4096 / line.len());
+    Content {
+        subject: format!("Feedback {n}"),
+        body: Body::Parts { text, html: None },
+    }
+}
+
+/// A desk that says yes to everything.
+struct Bare<'a>(&'a Mutex<VecDeque<Batch>>);
+
+impl Desk for Bare<'_> {
+    fn next(&mut self) -> Option<Batch> {
+        self.0.lock().expect("no panic").pop_front()
+    }
+
+    fn arm(&mut self, _: &Batch, _: &[usize]) -> Result<(), NotArmed> {
+        Ok(())
+    }
+
+    fn settle(&mut self, _: &Receiver, report: Report) {
+        assert!(matches!(report, Report::Accepted { .. }), "{report:?}");
+    }
+
+    fn again(&mut self, batch: Batch) {
+        self.0.lock().expect("no panic").push_front(batch);
+    }
+
+    fn lost(&mut self, _: Batch, failure: Failure) {
+        panic!("{}", failure.traceback);
+    }
+}
+
+fn without_store(smtp: &Arc<dyn Backend>, connections: usize) -> f64 {
+    let batches: VecDeque<Batch> = (0..MESSAGES)
+        .map(|n| Batch {
+            message: Arc::new(Message {
+                id: MessageId(n as i64),
+                key: format!("message-{n}"),
+                kind: "feedback".to_owned(),
+                from: Some("no-reply@example.com".to_owned()),
+                reply_to: None,
+                headers: Vec::new(),
+                return_path: None,
+                created_at: chrono::Utc::now(),
+                metadata: serde_json::Value::Null,
+                raw: false,
+            }),
+            content: Arc::new(body(n)),
+            receivers: vec![Receiver {
+                id: ReceiverId(n as i64),
+                epoch: 1,
+                uid: format!("{n:024x}"),
+                identity: format!("user{n}@example.com"),
+                name: None,
+                user: None,
+                language: "en".to_owned(),
+                metadata: serde_json::Value::Null,
+            }],
+        })
+        .collect();
+    let queue = Mutex::new(batches);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..connections {
+            scope.spawn(|| {
+                let mut session = smtp.open().expect("a session");
+                while session.run(&mut Bare(&queue)).expect("no trouble") == Ended::Close {
+                    session = smtp.open().expect("a session");
+                }
+            });
+        }
+    });
+    MESSAGES as f64 / began.elapsed().as_secs_f64()
+}
+
+fn with_store(smtp: &Arc<dyn Backend>) -> f64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(Store::create(&folder.path().join("postroom.db")).expect("a store"));
+    let submissions: Vec<Submission> = (0..MESSAGES).map(submission).collect();
+    store
+        .submit(&submissions, chrono::Utc::now())
+        .expect("stored");
+    let way = Way {
+        name: "email".to_owned(),
+        backend: Arc::clone(smtp),
+        policy: Policy {
+            backoff: vec![Duration::from_secs(60)],
+            resend_limit: 8,
+            retry_permanent: false,
+            on_unknown: OnUnknown::Resend,
+        },
+        probe: Duration::from_secs(30),
+    };
+    let options = Options {
+        kind: "deliver",
+        by: "bench".to_owned(),
+        work: Work::Pass,
+        lease: Duration::from_secs(120),
+        patience: Duration::from_secs(30),
+        clock: system_clock(),
+        seed: 1,
+    };
+    let began = Instant::now();
+    let tally = Engine::start(&store, vec![way], options)
+        .expect("an engine")
+        .wait()
+        .expect("a pass");
+    let rate = MESSAGES as f64 / began.elapsed().as_secs_f64();
+    assert_eq!(tally.sent, MESSAGES as u64, "{tally:?}");
+    rate
+}
+
+fn submission(n: usize) -> Submission {
+    Submission {
+        key: None,
+        kind: "feedback".to_owned(),
+        from: Some("no-reply@example.com".to_owned()),
+        reply_to: None,
+        headers: Vec::new(),
+        return_path: None,
+        created_by: None,
+        metadata: serde_json::Value::Null,
+        priority: 0,
+        send_after: None,
+        expires_at: None,
+        contents: vec![("en".to_owned(), body(n))],
+        receivers: vec![NewReceiver {
+            identity: format!("user{n}@example.com"),
+            name: None,
+            user: None,
+            language: "en".to_owned(),
+            backend: "email".to_owned(),
+            metadata: serde_json::Value::Null,
+        }],
+        digest: [0; 32],
+    }
+}
