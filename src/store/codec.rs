@@ -1,12 +1,21 @@
 //! How contents lie in the store.
 
+use std::cell::RefCell;
+
 use rusqlite::{Error, types::Type};
 use sha2::{Digest as _, Sha256};
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::message::Content;
 
 /// Below this a frame of zstd costs more than it saves.
 const WORTH_COMPRESSING: usize = 256;
+
+// A context of zstd is larger than most messages: each thread makes its own once.
+thread_local! {
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(1).ok());
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
+}
 
 /// A content ready to be written.
 pub(super) struct Packed {
@@ -19,7 +28,7 @@ pub(super) fn pack(content: &Content) -> Result<Packed, serde_json::Error> {
     let plain = serde_json::to_vec(content)?;
     let hash = Sha256::digest(&plain).into();
     let packed = (plain.len() >= WORTH_COMPRESSING)
-        .then(|| zstd::bulk::compress(&plain, 1).ok())
+        .then(|| COMPRESSOR.with_borrow_mut(|zstd| zstd.as_mut()?.compress(&plain).ok()))
         .flatten();
     Ok(match packed {
         Some(body) if body.len() < plain.len() => Packed {
@@ -42,7 +51,14 @@ pub(super) fn unpack(codec: i64, body: &[u8]) -> rusqlite::Result<Content> {
     if codec == 0 {
         return serde_json::from_slice(body).map_err(|error| damaged(error.into()));
     }
-    let plain = zstd::stream::decode_all(body).map_err(|error| damaged(error.into()))?;
+    let size = Decompressor::upper_bound(body)
+        .ok_or_else(|| damaged("a compressed content without its size".into()))?;
+    let plain = DECOMPRESSOR
+        .with_borrow_mut(|zstd| match zstd {
+            Some(zstd) => zstd.decompress(body, size),
+            None => zstd::bulk::decompress(body, size),
+        })
+        .map_err(|error| damaged(error.into()))?;
     serde_json::from_slice(&plain).map_err(|error| damaged(error.into()))
 }
 
