@@ -447,7 +447,7 @@ mod tests {
         )
         .unwrap();
         let text = text_of(&built);
-        assert_eq!(built.from.unwrap().as_ref(), "no-reply@uni.example");
+        assert_eq!(built.from.unwrap().to_string(), "no-reply@uni.example");
         for line in [
             "From: Devilry <no-reply@uni.example>\r\n",
             "Date: Mon, 2 Nov 2026 08:05:09 +0000\r\n",
@@ -546,7 +546,7 @@ mod tests {
             b"From: A <a@b.example>\r\nmessage-ID : <x@y>\r\nSubject: s\r\n\r\n.body \xff\r\n";
         let built = build(&message(), &raw(bytes), &receiver()).unwrap();
         assert_eq!(built.bytes, bytes);
-        assert_eq!(built.from.unwrap().as_ref(), "a@b.example");
+        assert_eq!(built.from.unwrap().to_string(), "a@b.example");
     }
 
     #[test]

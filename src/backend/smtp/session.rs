@@ -72,7 +72,7 @@ impl SmtpSession {
             if !tx.ahead {
                 if self.connection.expect_silence().is_err() {
                     self.state = State::Busy;
-                    desk.again(tx.batch);
+                    give_back(&tx, desk);
                     return Ok(Ended::Close);
                 }
                 if mem::take(&mut self.reset) {
@@ -173,6 +173,13 @@ impl SmtpSession {
     }
 }
 
+/// An envelope that nobody answered goes back; whoever was excluded from it has a result already.
+fn give_back(tx: &Transaction, desk: &mut dyn Desk) {
+    if let Some(batch) = tx.part(|_| true) {
+        desk.again(batch);
+    }
+}
+
 impl Session for SmtpSession {
     fn run(&mut self, desk: &mut dyn Desk) -> Result<Ended, Trouble> {
         match self.state {
@@ -186,7 +193,7 @@ impl Session for SmtpSession {
         let mut ahead = None;
         let ended = self.work(desk, &mut ahead);
         if let Some(unused) = ahead {
-            desk.again(unused.batch);
+            give_back(&unused, desk);
         }
         if self.state == State::Ready {
             self.state = State::Rested;
