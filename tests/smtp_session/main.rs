@@ -1,0 +1,9 @@
+//! The SMTP session against servers that follow a script, and a desk that writes down what it is told.
+
+mod desk;
+mod limits;
+mod lost;
+mod opening;
+mod pipeline;
+mod refusals;
+mod server;
