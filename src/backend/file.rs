@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    fmt::Write as _,
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
@@ -101,20 +102,26 @@ impl FileBackend {
             next = cause.source();
         }
         let words = causes.join(": ").replace(['\r', '\n'], " ");
-        let mut told = format!("{words}\n\n  phase       {phase}\n");
-        told += &format!("  backend     {}\n", self.settings.name);
-        told += &format!("  folder      {}\n", self.settings.path.display());
-        told += &format!(
-            "  message     {}, key {}\n",
-            batch.message.id, batch.message.key
-        );
+        let mut told = format!("{words}\n\n");
+        let mut line = |label: &str, value: &str| {
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(told, "  {label:<11} {value}");
+        };
+        line("phase", phase);
+        line("backend", &self.settings.name);
+        line("folder", &self.settings.path.display().to_string());
+        let message = &batch.message;
+        line("message", &format!("{}, key {}", message.id, message.key));
         if let Some(receiver) = receiver {
-            told += &format!("  receiver    {}, {}\n", receiver.id, receiver.identity);
-            told += &format!("  uid         {}\n", receiver.uid);
+            line(
+                "receiver",
+                &format!("{}, {}", receiver.id, receiver.identity),
+            );
+            line("uid", &receiver.uid);
         }
-        told += "\nCaused by:\n";
+        told.push_str("\nCaused by:\n");
         for (index, cause) in causes.iter().enumerate() {
-            told += &format!("  {index}: {cause}\n");
+            let _ = writeln!(told, "  {index}: {cause}");
         }
         Failure {
             error: words,

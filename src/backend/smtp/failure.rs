@@ -162,12 +162,11 @@ impl Scene<'_> {
     pub(super) fn broken(&self, error: &dyn Error) -> Failure {
         let causes = chain(error);
         let mut words = causes.first().cloned().unwrap_or_default();
-        if matches!(
+        // An exclusion says itself what was being done.
+        if !matches!(
             self.phase,
             Phase::Build | Phase::Size | Phase::Utf8 | Phase::EightBit
         ) {
-            // These say themselves what was being done.
-        } else {
             let _ = write!(words, " while {}", self.phase.doing());
         }
         for cause in causes.iter().skip(1) {
@@ -221,24 +220,18 @@ impl Scene<'_> {
                 "message",
                 &format!("{}, key {}", batch.message.id, batch.message.key),
             );
-            match self.receiver {
-                Some(receiver) => {
-                    line("receiver", &receiver.id.to_string());
-                    line("uid", &receiver.uid);
+            if let Some(receiver) = self.receiver {
+                line("receiver", &receiver.id.to_string());
+                line("uid", &receiver.uid);
+            } else {
+                for Receiver {
+                    id, identity, uid, ..
+                } in batch.receivers.iter().take(NAMED)
+                {
+                    line("receiver", &format!("{id}, {identity}, uid {uid}"));
                 }
-                None => {
-                    for receiver in batch.receivers.iter().take(NAMED) {
-                        line(
-                            "receiver",
-                            &format!(
-                                "{}, {}, uid {}",
-                                receiver.id, receiver.identity, receiver.uid
-                            ),
-                        );
-                    }
-                    if batch.receivers.len() > NAMED {
-                        line("", &format!("and {} more", batch.receivers.len() - NAMED));
-                    }
+                if batch.receivers.len() > NAMED {
+                    line("", &format!("and {} more", batch.receivers.len() - NAMED));
                 }
             }
             line(

@@ -2,6 +2,10 @@ use super::reply::Reply;
 
 /// What the server offered in its answer to EHLO (RFC 5321 4.1.1.1). After HELO: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a keyword of its own"
+)]
 pub(super) struct Features {
     /// RFC 2920.
     pub(super) pipelining: bool,

@@ -155,10 +155,10 @@ impl ReplyReader {
                 self.begin_line(byte, &input[used..])?;
                 used += 1;
                 // A line may end right after its code.
-                if byte == b'\n' {
-                    if let Some(reply) = self.end_line() {
-                        return Ok((used, Some(reply)));
-                    }
+                if byte == b'\n'
+                    && let Some(reply) = self.end_line()
+                {
+                    return Ok((used, Some(reply)));
                 }
                 continue;
             }
@@ -277,17 +277,13 @@ mod tests {
             let (mut piece, later) = rest.split_at(size);
             rest = later;
             while !piece.is_empty() {
-                match reader.push(piece) {
-                    Ok((used, reply)) => {
-                        assert!(used > 0);
-                        found.extend(reply.map(Ok));
-                        piece = &piece[used..];
-                    }
-                    Err(_) => {
-                        found.push(Err(()));
-                        return found;
-                    }
-                }
+                let Ok((used, reply)) = reader.push(piece) else {
+                    found.push(Err(()));
+                    return found;
+                };
+                assert!(used > 0);
+                found.extend(reply.map(Ok));
+                piece = &piece[used..];
             }
         }
         found

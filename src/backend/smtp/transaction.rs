@@ -90,13 +90,13 @@ impl Transaction {
         }
     }
 
-    #[allow(clippy::type_complexity)]
+    /// The envelope, if anybody is left to send to, and who is excluded; or why everybody is.
     fn write(
         batch: &Batch,
         mime: &MimeBuilder,
         settings: &SmtpSettings,
         features: &Features,
-    ) -> Result<(Option<Envelope>, Vec<(usize, Exclusion)>), Exclusion> {
+    ) -> Result<(Option<Envelope>, Vec<Excluded>), Exclusion> {
         let Some(first) = batch.receivers.first() else {
             return Ok((None, Vec::new()));
         };
@@ -150,13 +150,14 @@ impl Transaction {
         };
         let mut mail = format!("MAIL FROM:<{sender}>");
         if features.size {
-            mail += &format!(" SIZE={size}");
+            mail.push_str(" SIZE=");
+            mail.push_str(&size.to_string());
         }
         if eight_bit {
-            mail += " BODY=8BITMIME";
+            mail.push_str(" BODY=8BITMIME");
         }
         if utf8 && features.utf8 {
-            mail += " SMTPUTF8";
+            mail.push_str(" SMTPUTF8");
         }
         envelope.line(Command::Mail, &mail);
         for (index, address) in members {
@@ -256,6 +257,9 @@ impl Envelope {
         self.commands.push((command, self.lines.len()));
     }
 }
+
+/// One receiver, by its index in the batch, that cannot get it.
+type Excluded = (usize, Exclusion);
 
 /// Why somebody cannot get the message over this connection, whatever the server would say.
 #[derive(Debug, thiserror::Error)]
