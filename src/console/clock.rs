@@ -1,8 +1,11 @@
-//! Local time, for the eye only.
+//! Local time, for the eye and for what `today` means.
 
 use chrono::{DateTime, Datelike as _, FixedOffset, Local, TimeDelta};
 
-use crate::message::Timestamp;
+use crate::{
+    message::Timestamp,
+    query::{Context, Query, QueryError},
+};
 
 /// Where the operator is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +22,24 @@ impl Zone {
         match self {
             Self::Local => at.with_timezone(&Local).fixed_offset(),
             Self::Fixed(offset) => at.with_timezone(&offset),
+        }
+    }
+
+    /// Reads a query: its days are this zone's, its ages count from now.
+    pub fn read(self, text: &str, now: Timestamp) -> Result<Query, QueryError> {
+        match self {
+            Self::Local => Query::parse(
+                text,
+                &Context {
+                    now: now.with_timezone(&Local),
+                },
+            ),
+            Self::Fixed(offset) => Query::parse(
+                text,
+                &Context {
+                    now: now.with_timezone(&offset),
+                },
+            ),
         }
     }
 

@@ -4,6 +4,7 @@ use ratatui::crossterm::event::KeyEvent;
 
 use super::question::{Answer, Ask};
 use crate::{
+    delivery::Tally,
     message::Timestamp,
     store::{Action, Affected, Target},
 };
@@ -63,30 +64,15 @@ pub struct Order {
 pub enum JobNews {
     /// So many are written down so far.
     Marked(Affected),
-    /// Delivery goes on.
-    Delivered(Tally),
+    /// Delivery goes on: so many of so many have been tried.
+    Delivered {
+        /// Tried.
+        done: u64,
+        /// Receivers of the job.
+        total: u64,
+    },
     /// It is over; `Err` is a sentence for the operator.
     Finished(Result<Outcome, String>),
-}
-
-/// Where the receivers of a job are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// How many the job has.
-    pub total: u64,
-    /// Accepted.
-    pub sent: u64,
-    /// Tried without success; Postroom tries again by itself.
-    pub failed: u64,
-    /// Refused for good.
-    pub error: u64,
-}
-
-impl Tally {
-    /// How many have been tried.
-    pub fn done(&self) -> u64 {
-        self.sent + self.failed + self.error
-    }
 }
 
 /// What a job came to.

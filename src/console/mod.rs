@@ -1,20 +1,103 @@
 //! The console: a ratatui application over the store.
 //!
 //! [`update`](update::update) turns an [`Event`](effect::Event) and the [`State`](state::State) into the next state and a list of
-//! [`Effect`](effect::Effect)s; [`view`](view::view) draws a state. Neither does I/O. The runtime executes the effects: threads that
-//! answer questions from the store, threads that deliver, the terminal. What keys mean is data ([`action`]), and so are the columns
-//! ([`column`]) and the looks ([`theme`]).
+//! [`Effect`](effect::Effect)s; [`view`](view::view) draws a state. Neither does I/O. The [runtime] executes the effects: threads that
+//! answer questions from the store ([`reader`]), threads that carry out what an operator confirmed ([`courier`]), the [terminal]. What keys
+//! mean is data ([`action`]), and so are the columns ([`column`]) and the looks ([`theme`]).
 
 pub mod action;
 pub mod clock;
 pub mod column;
+pub mod courier;
 pub mod detail;
 pub mod effect;
 pub mod layout;
 pub mod query_line;
 pub mod question;
+pub mod reader;
+pub mod runtime;
+pub mod source;
 pub mod state;
+pub mod terminal;
 mod text;
 pub mod theme;
 pub mod update;
 pub mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    delivery::system_clock,
+    message::DisplayText,
+    store::{Store, Upkeep},
+};
+use clock::Zone;
+use courier::{StoreCourier, Ways};
+use source::StoreSource;
+use state::Setup;
+use theme::Theme;
+
+/// What the console is started with.
+pub struct ConsoleOptions {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The first query, as an operator would type it.
+    pub query: String,
+    /// Look, do not touch. A store that was opened to look only makes the console so, too.
+    pub read_only: bool,
+    /// Colours; else attributes alone.
+    pub color: bool,
+    /// Labels of message types.
+    pub types: BTreeMap<String, String>,
+    /// Who acts: `SUDO_USER`, else the user.
+    pub who: String,
+    /// The ways out, made when something is resent.
+    pub ways: Box<Ways>,
+    /// The configured resend limit.
+    pub resend_limit: u32,
+    /// The configured lease.
+    pub lease: Duration,
+}
+
+/// Runs the console until it is left.
+pub fn run(options: ConsoleOptions) -> anyhow::Result<()> {
+    let store = options.store;
+    let read_only = options.read_only || store.is_read_only();
+    let upkeep = match read_only {
+        true => None,
+        false => Some(Upkeep::start(&store)?),
+    };
+    let path = store.path().display().to_string();
+    let words = runtime::run(runtime::Parts {
+        setup: Setup {
+            store: DisplayText::line(&path),
+            read_only,
+            types: options.types,
+            zone: Zone::Local,
+            theme: if options.color {
+                Theme::Default
+            } else {
+                Theme::Monochrome
+            },
+        },
+        query: options.query,
+        swift: Box::new(StoreSource::new(store.reader()?)),
+        patient: Box::new(StoreSource::new(store.reader()?)),
+        courier: Arc::new(StoreCourier {
+            store: Arc::clone(&store),
+            ways: options.ways,
+            who: options.who,
+            resend_limit: options.resend_limit,
+            lease: options.lease,
+            clock: system_clock(),
+        }),
+    })?;
+    drop(upkeep);
+    for line in words {
+        println!("{line}");
+    }
+    Ok(())
+}

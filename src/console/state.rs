@@ -1,10 +1,6 @@
 //! What the console knows. Nothing here does I/O; `update` changes it and `view` draws it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    fmt,
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ratatui::{crossterm::event::KeyEvent, layout::Size};
 
@@ -12,7 +8,7 @@ use super::{
     action::Place,
     clock::Zone,
     detail::{Body, Tab},
-    effect::{JobId, Order, Tally},
+    effect::{JobId, Order},
     layout::{Areas, Focus},
     query_line::QueryLine,
     question::{Ask, Question, Sort},
@@ -20,22 +16,9 @@ use super::{
 };
 use crate::{
     message::{DisplayText, ReceiverId, Timestamp},
-    query::{Query, QueryError},
+    query::Query,
     store::{Affected, BackendRow, Count, Counts, Detail, Row, Target},
 };
-
-/// Reads a query. The time is now: `7d` is counted from it.
-#[derive(Clone)]
-pub struct Parser(pub Arc<ReadQuery>);
-
-/// What a [`Parser`] does.
-pub type ReadQuery = dyn Fn(&str, Timestamp) -> Result<Query, QueryError> + Send + Sync;
-
-impl fmt::Debug for Parser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Parser")
-    }
-}
 
 /// What does not change while the console runs.
 #[derive(Clone, Debug)]
@@ -46,8 +29,6 @@ pub struct Setup {
     pub read_only: bool,
     /// Labels of message types.
     pub types: BTreeMap<String, String>,
-    /// How a query is read.
-    pub parser: Parser,
     /// Where the operator is.
     pub zone: Zone,
     /// How roles look.
@@ -415,8 +396,8 @@ pub struct Job {
 pub enum Phase {
     /// So many receivers are written down.
     Marking(u64),
-    /// Delivery is under way.
-    Delivering(Tally),
+    /// Delivery is under way: so many of so many have been tried.
+    Delivering(u64, u64),
 }
 
 impl Job {
@@ -424,7 +405,7 @@ impl Job {
     pub fn progress(&self) -> (u64, u64) {
         match &self.phase {
             Phase::Marking(done) => (*done, self.expected.max(*done)),
-            Phase::Delivering(tally) => (tally.done(), tally.total),
+            Phase::Delivering(done, total) => (*done, *total),
         }
     }
 }

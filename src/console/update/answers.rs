@@ -55,12 +55,12 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
                 marks::count(state, out);
             }
         }
-        (Question::Overview, Answer::Overview { counts, backends }) => {
-            if state.counts.as_ref() != Some(&counts) || state.backends != backends {
-                state.counts = Some(counts);
-                state.backends = backends;
-                out.draw();
-            }
+        (Question::Overview, Answer::Overview { counts, backends })
+            if state.counts.as_ref() != Some(&counts) || state.backends != backends =>
+        {
+            state.counts = Some(counts);
+            state.backends = backends;
+            out.draw();
         }
         (Question::Detail(id), Answer::Detail(detail)) => {
             moves::take_detail(state, *id, detail, out);
@@ -94,7 +94,7 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
                 );
             }
         }
-        // A source that answers something else has nothing to say to this.
+        // Nothing new.
         _ => {}
     }
 }

@@ -3,6 +3,7 @@
 use super::{Out, marks, refresh};
 use crate::{
     console::{
+        courier::tally_in_words,
         effect::{Effect, JobId, JobNews, Order, Outcome},
         question::{Question, Sort},
         state::{Confirm, Job, Notice, Overlay, Phase, State},
@@ -135,7 +136,9 @@ pub(super) fn take(state: &mut State, id: JobId, news: JobNews, out: &mut Out) {
     };
     match news {
         JobNews::Marked(affected) => state.jobs[index].phase = Phase::Marking(affected.total()),
-        JobNews::Delivered(tally) => state.jobs[index].phase = Phase::Delivering(tally),
+        JobNews::Delivered { done, total } => {
+            state.jobs[index].phase = Phase::Delivering(done, total);
+        }
         JobNews::Finished(result) => {
             let job = state.jobs.remove(index);
             state.report = Some(told(&job.order, &result));
@@ -146,7 +149,7 @@ pub(super) fn take(state: &mut State, id: JobId, news: JobNews, out: &mut Out) {
 }
 
 /// What a job came to, in a sentence.
-fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
+pub fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
     let name = order.action.name();
     let outcome = match result {
         Ok(outcome) => outcome,
@@ -154,16 +157,8 @@ fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
     };
     let mut parts = Vec::new();
     let mut bad = false;
-    match outcome.tally {
-        Some(tally) => {
-            parts.push(format!("{} sent", grouped(tally.sent)));
-            for (many, word) in [(tally.failed, "failed"), (tally.error, "error")] {
-                if many > 0 {
-                    bad = true;
-                    parts.push(format!("{} {word}", grouped(many)));
-                }
-            }
-        }
+    match &outcome.tally {
+        Some(tally) => (parts, bad) = tally_in_words(tally),
         None => parts.push(counted(outcome.affected.total(), "receiver")),
     }
     if outcome.held > 0 {

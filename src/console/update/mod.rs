@@ -1,7 +1,7 @@
 //! How the state changes: one event in, the effects out. No I/O.
 
 mod answers;
-pub(super) mod jobs;
+mod jobs;
 mod keys;
 mod marks;
 mod moves;
@@ -15,6 +15,7 @@ use super::{
     state::{Notice, Overlay, State},
 };
 
+pub use jobs::told;
 pub use query::words_of;
 
 /// The effects that an event had so far.

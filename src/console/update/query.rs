@@ -22,7 +22,7 @@ pub fn words_of(status: Option<Status>) -> String {
 pub(super) fn begin(state: &mut State, text: &str, out: &mut Out) {
     let line = QueryLine::open(text);
     let text = line.text().to_owned();
-    match (state.setup.parser.0)(&text, state.now) {
+    match state.setup.zone.read(&text, state.now) {
         Ok(query) => state.table.asked = Asked { text, query },
         Err(error) => {
             let mut line = line;
@@ -35,7 +35,7 @@ pub(super) fn begin(state: &mut State, text: &str, out: &mut Out) {
 
 /// Shows another query. The cursor stays with its receiver if that matches.
 pub(super) fn show(state: &mut State, text: String, out: &mut Out) -> bool {
-    let query = match (state.setup.parser.0)(&text, state.now) {
+    let query = match state.setup.zone.read(&text, state.now) {
         Ok(query) => query,
         Err(error) => {
             if let Some(Overlay::Query(line)) = &mut state.overlay {

@@ -100,7 +100,7 @@ fn progress(state: &State, job: &Job, short: bool) -> Pieces {
     let word = match job.phase {
         _ if job.stopping => "stopping",
         Phase::Marking(_) => "preparing",
-        Phase::Delivering(_) => job.order.action.name(),
+        Phase::Delivering(..) => job.order.action.name(),
     };
     pieces.push(
         Role::Plain,

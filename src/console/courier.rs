@@ -1,0 +1,284 @@
+//! Jobs outside the screen: an operator's order is written to the store, and a resend delivered, by a running service if there is one, else here
+//! through the same delivery module.
+
+use std::{
+    fmt,
+    ops::ControlFlow,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    effect::{JobNews, Order, Outcome},
+    text::{counted, grouped},
+};
+use crate::{
+    delivery::{Clock, Engine, Options, Tally, Way, Work},
+    message::JobId,
+    store::{Acting, Action, Affected, BackendState, Store, Target},
+};
+
+/// How often progress is looked at. Fast enough to be live, slow enough for a bad line.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How long a stop waits for replies under way.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A wish to stop, that a thread can wait for.
+#[derive(Debug, Default)]
+pub struct Stop {
+    wanted: Mutex<bool>,
+    news: Condvar,
+}
+
+impl Stop {
+    /// Wishes it.
+    pub fn stop(&self) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.news.notify_all();
+    }
+
+    /// Whether it is wished.
+    pub fn is_wanted(&self) -> bool {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits so long at most; whether it is wished.
+    pub fn wait(&self, most: Duration) -> bool {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        *self
+            .news
+            .wait_timeout_while(wanted, most, |wanted| !*wanted)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+}
+
+/// Who carries out orders.
+pub trait Courier: Send + Sync {
+    /// Carries out an order and returns when it is over. `news` hears of its progress. `Err` is a sentence for the operator.
+    fn carry_out(
+        &self,
+        order: &Order,
+        stop: &Stop,
+        news: &dyn Fn(JobNews),
+    ) -> Result<Outcome, String>;
+}
+
+/// Makes the ways out when a job needs them: a secret that cannot be read is told then, and does not keep anybody from looking.
+pub type Ways = dyn Fn() -> anyhow::Result<Vec<Way>> + Send + Sync;
+
+/// The courier of a real store.
+pub struct StoreCourier {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The ways out.
+    pub ways: Box<Ways>,
+    /// Who acts, for the audit log and the attempts.
+    pub who: String,
+    /// What a resend adds to the failed count.
+    pub resend_limit: u32,
+    /// How long an engine may be silent.
+    pub lease: Duration,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for StoreCourier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreCourier")
+            .field("who", &self.who)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Courier for StoreCourier {
+    fn carry_out(
+        &self,
+        order: &Order,
+        stop: &Stop,
+        news: &dyn Fn(JobNews),
+    ) -> Result<Outcome, String> {
+        let told = |error: anyhow::Error| format!("{error:#}");
+        let affected = self.write(order, stop, news).map_err(told)?;
+        let outcome = Outcome {
+            affected,
+            tally: None,
+            held: 0,
+            waiting: None,
+        };
+        match outcome.affected.job {
+            Some(job) if order.action == Action::Resend => {
+                self.deliver(job, outcome, stop, news).map_err(told)
+            }
+            _ => Ok(outcome),
+        }
+    }
+}
+
+impl StoreCourier {
+    fn acting(&self, order: &Order) -> Acting {
+        Acting {
+            who: self.who.clone(),
+            target: in_words(&order.target),
+            now: (self.clock)(),
+            resend_limit: self.resend_limit,
+        }
+    }
+
+    /// Marks the receivers in the store.
+    fn write(
+        &self,
+        order: &Order,
+        stop: &Stop,
+        news: &dyn Fn(JobNews),
+    ) -> anyhow::Result<Affected> {
+        let mut told = std::time::Instant::now();
+        let mut progress = |affected: &Affected| {
+            if told.elapsed() >= LOOK {
+                told = std::time::Instant::now();
+                news(JobNews::Marked(affected.clone()));
+            }
+            if stop.is_wanted() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        Ok(self.store.act(
+            order.action,
+            &order.target,
+            &self.acting(order),
+            &mut progress,
+        )?)
+    }
+
+    /// Delivers a resend, or watches a service do it.
+    fn deliver(
+        &self,
+        job: JobId,
+        mut outcome: Outcome,
+        stop: &Stop,
+        news: &dyn Fn(JobNews),
+    ) -> anyhow::Result<Outcome> {
+        let total = outcome.affected.total();
+        let engine = if self.served()? || stop.is_wanted() {
+            None
+        } else {
+            Some(self.engine(job)?)
+        };
+        loop {
+            let waiting = self.store.job_waiting(job)?;
+            news(JobNews::Delivered {
+                done: total.saturating_sub(waiting),
+                total,
+            });
+            let over = engine.as_ref().map_or(waiting == 0, Engine::is_done);
+            if over || stop.wait(LOOK) {
+                break;
+            }
+            // A service that ended meanwhile leaves the rest to whoever comes next; nobody watches for ever.
+            if engine.is_none() && !self.served()? {
+                outcome.waiting = Some("the service that was to deliver has ended".to_owned());
+                return Ok(outcome);
+            }
+        }
+        if stop.is_wanted() {
+            // First hold, then stop: what is held cannot be armed any more.
+            outcome.held = self.store.stop_job(job, &self.stopping(job))?;
+        }
+        if let Some(engine) = engine {
+            engine.stop();
+            outcome.tally = Some(engine.wait()?);
+        }
+        outcome.waiting = self.left(job)?;
+        Ok(outcome)
+    }
+
+    fn stopping(&self, job: JobId) -> Acting {
+        Acting {
+            who: self.who.clone(),
+            target: format!("what had not gone out of resend {job}"),
+            now: (self.clock)(),
+            resend_limit: self.resend_limit,
+        }
+    }
+
+    fn engine(&self, job: JobId) -> anyhow::Result<Engine> {
+        let options = Options {
+            kind: "console",
+            by: format!("console, {}", self.who),
+            work: Work::Job(job),
+            lease: self.lease,
+            patience: PATIENCE,
+            clock: Arc::clone(&self.clock),
+            seed: fastrand::u64(..),
+        };
+        Ok(Engine::start(&self.store, (self.ways)()?, options)?)
+    }
+
+    /// Whether a service is alive that delivers whatever is due.
+    fn served(&self) -> anyhow::Result<bool> {
+        let engines = self.store.reader()?.engines((self.clock)())?;
+        Ok(engines
+            .iter()
+            .any(|engine| engine.kind == "run" && engine.alive && !engine.lease_over))
+    }
+
+    /// Why receivers of the job still wait, if some do.
+    fn left(&self, job: JobId) -> anyhow::Result<Option<String>> {
+        let waiting = self.store.job_waiting(job)?;
+        if waiting == 0 {
+            return Ok(None);
+        }
+        let troubled: Vec<String> = self
+            .store
+            .reader()?
+            .backends()?
+            .iter()
+            .filter(|backend| backend.state != BackendState::Up)
+            .map(|backend| format!("{} is {}", backend.name.shown(), backend.state.name()))
+            .collect();
+        let why = if troubled.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", troubled.join(", "))
+        };
+        Ok(Some(format!("{} still waiting{why}", grouped(waiting))))
+    }
+}
+
+/// A target for the audit log.
+fn in_words(target: &Target) -> String {
+    match target {
+        Target::Query(query) if query.terms.is_empty() => "everything".to_owned(),
+        Target::Query(query) => query.to_string(),
+        Target::Except(query, except) => format!(
+            "{query} but for {}",
+            counted(except.len() as u64, "receiver")
+        ),
+        Target::Ids(ids) => match ids.as_slice() {
+            [id] => format!("id:{id}"),
+            ids => counted(ids.len() as u64, "marked receiver"),
+        },
+    }
+}
+
+/// What came of a resend's tries, for whoever reads it in a line.
+pub(super) fn tally_in_words(tally: &Tally) -> (Vec<String>, bool) {
+    let others = [
+        (tally.failed, "failed"),
+        (tally.error, "error"),
+        (tally.unconfirmed, "unconfirmed"),
+        (tally.backend, "met a backend that does not work"),
+    ];
+    let mut words = vec![format!("{} sent", grouped(tally.sent))];
+    words.extend(
+        others
+            .iter()
+            .filter(|(many, _)| *many > 0)
+            .map(|(many, word)| format!("{} {word}", grouped(*many))),
+    );
+    let bad = words.len() > 1;
+    (words, bad)
+}

@@ -1,0 +1,392 @@
+//! Executes effects: the loop, and the threads beside it.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::AsFd as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use ratatui::{
+    crossterm::{
+        event::{self, Event as Input, KeyEventKind},
+        terminal,
+    },
+    layout::Size,
+};
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::{
+    consts::{SIGHUP, SIGTERM},
+    iterator::Signals,
+    low_level::emulate_default_handler,
+};
+
+use super::{
+    courier::{Courier, Stop},
+    effect::{Effect, Event, JobId, JobNews, Order},
+    question::{Ask, Source},
+    reader::Reader,
+    state::{Setup, State},
+    terminal::{Screen, THREADS, give_back},
+    update::{start, told, update},
+    view::view,
+};
+
+/// How often the store is asked whether it has changed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The first frame waits this long for rows, so that it is not empty for an instant.
+const FIRST_FRAME: Duration = Duration::from_millis(100);
+
+/// How long the end waits for jobs when the terminal or the system wants the process to go.
+const LAST_CALL: Duration = Duration::from_secs(3);
+
+/// What the runtime works with.
+pub struct Parts {
+    /// What the state begins with.
+    pub setup: Setup,
+    /// The first query.
+    pub query: String,
+    /// Answers what must be quick.
+    pub swift: Box<dyn Source>,
+    /// Answers what may take long.
+    pub patient: Box<dyn Source>,
+    /// Carries out orders.
+    pub courier: Arc<dyn Courier>,
+}
+
+/// News from the threads.
+enum News {
+    Event(Event),
+    /// The terminal could not be read: it is gone.
+    Gone(String),
+    /// A thread panicked; it was told where it happened.
+    Panicked,
+}
+
+/// Runs the console until it is left. Returns what the jobs that were still running then came to, a sentence each.
+pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
+    let (sender, news) = unbounded();
+    let (width, height) = terminal::size().context("the terminal does not say how large it is")?;
+    let mut state = State::new(parts.setup, Size::new(width, height), chrono::Utc::now());
+    let answers = || {
+        let sender = sender.clone();
+        Box::new(move |ask, answer| drop(sender.send(News::Event(Event::Answer(ask, answer)))))
+    };
+    let jobs = Arc::new(Jobs::default());
+    let mut screen = Screen::take()?;
+    watch_signals(&jobs)?;
+    watch_hang_up(&jobs)?;
+    read_keys(&sender)?;
+    let mut runtime = Runtime {
+        swift: Reader::start("console-reader", parts.swift, answers())?,
+        patient: Reader::start("console-counter", parts.patient, answers())?,
+        courier: parts.courier,
+        jobs: Arc::clone(&jobs),
+        sender,
+    };
+
+    let mut next = runtime.execute(&mut screen, start(&mut state, &parts.query))?;
+    let until = Instant::now() + FIRST_FRAME;
+    while !state.is_ready()
+        && let Ok(News::Event(event)) = news.recv_deadline(until)
+    {
+        next = next.and(runtime.execute(&mut screen, update(&mut state, event))?);
+    }
+    screen.draw(|frame| view(&state, frame))?;
+    while next != Next::End {
+        next = runtime.turn(&mut screen, &mut state, &news)?;
+    }
+    drop(screen);
+    Ok(last_words(&state, &jobs, &news))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Wait,
+    Draw,
+    End,
+}
+
+impl Next {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::End, _) | (_, Self::End) => Self::End,
+            (Self::Draw, _) | (_, Self::Draw) => Self::Draw,
+            (Self::Wait, Self::Wait) => Self::Wait,
+        }
+    }
+}
+
+struct Runtime {
+    swift: Reader,
+    patient: Reader,
+    courier: Arc<dyn Courier>,
+    jobs: Arc<Jobs>,
+    sender: Sender<News>,
+}
+
+impl Runtime {
+    /// Waits for something to happen, takes in all that has happened by then, and draws once if the screen no longer shows it.
+    fn turn(
+        &mut self,
+        screen: &mut Screen,
+        state: &mut State,
+        news: &Receiver<News>,
+    ) -> anyhow::Result<Next> {
+        let first = match news.recv_timeout(TICK) {
+            Ok(news) => news,
+            Err(RecvTimeoutError::Timeout) => News::Event(Event::Tick(chrono::Utc::now())),
+            Err(RecvTimeoutError::Disconnected) => bail!("the console's threads have ended"),
+        };
+        let mut next = Next::Wait;
+        for news in std::iter::once(first).chain(news.try_iter()) {
+            let event = match news {
+                News::Event(event) => event,
+                News::Gone(why) => bail!("the terminal is gone: {why}"),
+                News::Panicked => bail!("the console ended because of a fault in it"),
+            };
+            next = next.and(self.execute(screen, update(state, event))?);
+            if next == Next::End {
+                return Ok(next);
+            }
+        }
+        if next == Next::Draw {
+            screen.draw(|frame| view(state, frame))?;
+        }
+        Ok(next)
+    }
+
+    fn execute(&mut self, screen: &mut Screen, effects: Vec<Effect>) -> anyhow::Result<Next> {
+        let mut next = Next::Wait;
+        for effect in effects {
+            match effect {
+                Effect::Draw => next = next.and(Next::Draw),
+                Effect::Redraw => {
+                    screen.clear()?;
+                    next = next.and(Next::Draw);
+                }
+                Effect::Ask(ask) => self.ask(ask),
+                Effect::Start(id, order) => self.begin(id, order)?,
+                Effect::Stop(id) => self.jobs.stop(id),
+                Effect::Suspend => {
+                    screen.suspend()?;
+                    // The terminal may have another size by now; nobody told a process that stood still.
+                    let (width, height) = terminal::size()?;
+                    drop(self.sender.send(News::Event(Event::Resize(width, height))));
+                    drop(self.sender.send(News::Event(Event::Resumed)));
+                }
+                Effect::Quit => next = Next::End,
+            }
+        }
+        Ok(next)
+    }
+
+    fn ask(&self, ask: Ask) {
+        if ask.question.sort().is_patient() {
+            self.patient.ask(ask);
+        } else {
+            self.swift.ask(ask);
+        }
+    }
+
+    fn begin(&self, id: JobId, order: Order) -> io::Result<()> {
+        let stop = self.jobs.begin(id);
+        let (courier, jobs, sender) = (
+            Arc::clone(&self.courier),
+            Arc::clone(&self.jobs),
+            self.sender.clone(),
+        );
+        // Not named after the console: a panic in it is the job's failure, not the screen's.
+        thread::Builder::new()
+            .name(format!("job-{id}"))
+            .spawn(move || {
+                let tell = |news| drop(sender.send(News::Event(Event::Job(id, news))));
+                let work = || courier.carry_out(&order, &stop, &tell);
+                let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                    Err(
+                        "a fault in the program ended it; what it had not sent is still due"
+                            .to_owned(),
+                    )
+                });
+                tell(JobNews::Finished(result));
+                jobs.end(id);
+            })?;
+        Ok(())
+    }
+}
+
+/// The jobs that run, for whoever has to end them.
+#[derive(Default)]
+struct Jobs {
+    running: Mutex<HashMap<JobId, Arc<Stop>>>,
+    ended: Condvar,
+}
+
+impl Jobs {
+    fn begin(&self, id: JobId) -> Arc<Stop> {
+        let stop = Arc::new(Stop::default());
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, Arc::clone(&stop));
+        stop
+    }
+
+    fn end(&self, id: JobId) {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+        self.ended.notify_all();
+    }
+
+    fn stop(&self, id: JobId) {
+        if let Some(stop) = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+        {
+            stop.stop();
+        }
+    }
+
+    /// Stops all of them and waits so long at most until they have ended.
+    fn stop_all(&self, most: Duration) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for stop in running.values() {
+            stop.stop();
+        }
+        drop(
+            self.ended
+                .wait_timeout_while(running, most, |running| !running.is_empty()),
+        );
+    }
+
+    fn are_running(&self) -> bool {
+        !self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+}
+
+/// The terminal is given back; the jobs that still run are stopped, however long what they hold takes to be written. Ctrl-C ends that, too.
+fn last_words(state: &State, jobs: &Jobs, news: &Receiver<News>) -> Vec<String> {
+    if !jobs.are_running() {
+        return Vec::new();
+    }
+    eprintln!("stopping what is still running…");
+    jobs.stop_all(Duration::MAX);
+    let order = |id| {
+        state
+            .jobs
+            .iter()
+            .find(|job| job.id == id)
+            .map(|job| &job.order)
+    };
+    news.try_iter()
+        .filter_map(|news| match news {
+            News::Event(Event::Job(id, JobNews::Finished(result))) => {
+                order(id).map(|order| told(order, &result).text.into_string())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// A thread of the console: its panic ends the console.
+fn spawn(
+    name: &str,
+    sender: Option<Sender<News>>,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    thread::Builder::new()
+        .name(format!("{THREADS}-{name}"))
+        .spawn(move || {
+            if catch_unwind(AssertUnwindSafe(work)).is_err()
+                && let Some(sender) = sender
+            {
+                drop(sender.send(News::Panicked));
+            }
+        })?;
+    Ok(())
+}
+
+fn read_keys(sender: &Sender<News>) -> io::Result<()> {
+    let (sender, if_it_panics) = (sender.clone(), sender.clone());
+    spawn("keys", Some(if_it_panics), move || {
+        loop {
+            let event = match event::read() {
+                Ok(Input::Key(key)) if key.kind == KeyEventKind::Release => continue,
+                Ok(Input::Key(key)) => Event::Key(key),
+                Ok(Input::Paste(text)) => Event::Paste(text),
+                Ok(Input::Resize(width, height)) => Event::Resize(width, height),
+                Ok(Input::Mouse(_) | Input::FocusGained | Input::FocusLost) => continue,
+                Err(error) => {
+                    drop(sender.send(News::Gone(error.to_string())));
+                    return;
+                }
+            };
+            if sender.send(News::Event(event)).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// SIGHUP and SIGTERM end the process whatever the loop is doing, even when it waits for a terminal that takes nothing more. A second one ends
+/// it at once.
+fn watch_signals(jobs: &Arc<Jobs>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGTERM])?;
+    let jobs = Arc::clone(jobs);
+    spawn("signals", None, move || {
+        for (count, signal) in signals.forever().enumerate() {
+            if count > 0 {
+                drop(emulate_default_handler(signal));
+            }
+            let jobs = Arc::clone(&jobs);
+            drop(spawn("end", None, move || end(&jobs, signal)));
+        }
+    })
+}
+
+/// A terminal that vanishes without a signal (the process ignores SIGHUP, or leads no session) is noticed by the hang-up on its file: reading
+/// keys from it would spin.
+fn watch_hang_up(jobs: &Arc<Jobs>) -> io::Result<()> {
+    let tty = io::stdout().as_fd().try_clone_to_owned()?;
+    let jobs = Arc::clone(jobs);
+    spawn("hang-up", None, move || {
+        loop {
+            let mut fds = [PollFd::new(&tty, PollFlags::empty())];
+            match poll(&mut fds, None) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) if fds[0].revents().is_empty() => {}
+                Ok(_) => return end(&jobs, SIGHUP),
+                Err(_) => return,
+            }
+        }
+    })
+}
+
+/// Ends the process as the signal would have, after giving back the terminal and stopping the jobs. Neither may hold it up for long.
+fn end(jobs: &Jobs, signal: i32) {
+    // A terminal that is stopped by flow control takes no bytes: another thread waits for it.
+    let (done, given_back) = mpsc::channel();
+    drop(spawn("restore", None, move || {
+        give_back();
+        drop(done.send(()));
+    }));
+    drop(given_back.recv_timeout(Duration::from_millis(250)));
+    jobs.stop_all(LAST_CALL);
+    drop(emulate_default_handler(signal));
+    // Where the default is to ignore it.
+    std::process::exit(128 + signal);
+}

@@ -1,0 +1,208 @@
+//! Answers from the store, over a connection of its own.
+
+use super::question::{Answer, At, COUNT_CAP, Question, RANGE_CAP, Source, Window, WindowQuestion};
+use crate::{
+    message::ReceiverId,
+    query::{Predicate, Query, Term},
+    store::{Anchor, Count, Reader, Row, StoreError, Target},
+};
+
+/// Ids in one query: far below what a statement may bind.
+const IDS: usize = 500;
+
+/// To the end, however far it is.
+const NO_CAP: u64 = i64::MAX as u64;
+
+/// The store as a [`Source`].
+pub struct StoreSource {
+    reader: Reader,
+}
+
+impl StoreSource {
+    /// Answers over this connection.
+    pub fn new(reader: Reader) -> Self {
+        Self { reader }
+    }
+
+    fn ask(&self, question: &Question) -> Result<Answer, StoreError> {
+        let reader = &self.reader;
+        Ok(match question {
+            Question::Version => Answer::Version(Some(reader.data_version()? as u64)),
+            Question::Window(question) => Answer::Window(self.window(question)?),
+            Question::Overview => Answer::Overview {
+                counts: reader.counts()?,
+                backends: reader.backends()?,
+            },
+            Question::Detail(id) => Answer::Detail(reader.detail(*id)?.map(Box::new)),
+            Question::Range {
+                query,
+                newest,
+                oldest,
+            } => Answer::Range(self.range(query, *newest, *oldest)?),
+            Question::Affected { action, target } => {
+                Answer::Affected(reader.affected(*action, target)?)
+            }
+            Question::Marks { marks, query } => {
+                let everything = Query::default();
+                Answer::Marks {
+                    total: self.marked(marks, &everything)?,
+                    shown: self.marked(marks, query)?,
+                }
+            }
+            Question::Count { query, exact } => {
+                Answer::Count(reader.count(query, if *exact { NO_CAP } else { COUNT_CAP })?)
+            }
+        })
+    }
+
+    fn window(&self, question: &WindowQuestion) -> Result<Window, StoreError> {
+        let query = &question.query;
+        let below = |anchor| self.up_to(query, anchor, question.below);
+        let from_the_top = || -> Result<Window, StoreError> {
+            let (rows, oldest) = below(Anchor::Newest)?;
+            Ok(Window {
+                rows,
+                newest: true,
+                oldest,
+                marked: Vec::new(),
+            })
+        };
+        let around = |id, (mut older, oldest): (Vec<Row>, bool)| -> Result<Window, StoreError> {
+            let (mut rows, newest) = self.up_to(query, Anchor::NewerThan(id), question.above)?;
+            rows.append(&mut older);
+            Ok(Window {
+                rows,
+                newest,
+                oldest,
+                marked: Vec::new(),
+            })
+        };
+        let mut window = match question.at {
+            At::Newest => from_the_top()?,
+            At::Oldest => {
+                let (rows, newest) =
+                    self.up_to(query, Anchor::Oldest, question.above + question.below)?;
+                Window {
+                    rows,
+                    newest,
+                    oldest: true,
+                    marked: Vec::new(),
+                }
+            }
+            At::Around(id) => around(id, below(Anchor::From(id))?)?,
+            At::Keep(id) => {
+                let older = below(Anchor::From(id))?;
+                if older.0.first().is_some_and(|row| row.id == id) {
+                    around(id, older)?
+                } else {
+                    from_the_top()?
+                }
+            }
+        };
+        if let Some(marks) = &question.marks {
+            for rows in window.rows.chunks(IDS) {
+                let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+                let found = self
+                    .reader
+                    .window(&and_ids(marks, &ids), Anchor::Newest, ids.len())?;
+                window.marked.extend(found.iter().map(|row| row.id));
+            }
+        }
+        Ok(window)
+    }
+
+    /// So many rows from an anchor on, and whether these are all there are on that side.
+    fn up_to(
+        &self,
+        query: &Query,
+        anchor: Anchor,
+        limit: usize,
+    ) -> Result<(Vec<Row>, bool), StoreError> {
+        let mut rows = self.reader.window(query, anchor, limit + 1)?;
+        let all = rows.len() <= limit;
+        if !all {
+            match anchor {
+                Anchor::Oldest | Anchor::NewerThan(_) => {
+                    rows.remove(0);
+                }
+                Anchor::Newest | Anchor::OlderThan(_) | Anchor::From(_) => rows.truncate(limit),
+            }
+        }
+        Ok((rows, all))
+    }
+
+    fn range(
+        &self,
+        query: &Query,
+        newest: ReceiverId,
+        oldest: ReceiverId,
+    ) -> Result<Vec<ReceiverId>, StoreError> {
+        let mut ids = Vec::new();
+        let mut anchor = Anchor::From(newest);
+        while ids.len() <= RANGE_CAP {
+            let rows = self.reader.window(query, anchor, IDS)?;
+            let Some(last) = rows.last().map(|row| row.id) else {
+                break;
+            };
+            ids.extend(rows.iter().map(|row| row.id).take_while(|id| *id >= oldest));
+            if last <= oldest {
+                break;
+            }
+            anchor = Anchor::OlderThan(last);
+        }
+        Ok(ids)
+    }
+
+    /// How many of the marks match a query.
+    fn marked(&self, marks: &Target, query: &Query) -> Result<u64, StoreError> {
+        match marks {
+            Target::Ids(ids) => self.count_ids(query, ids),
+            Target::Query(all) => self.count(&and(all, query)),
+            Target::Except(all, except) => {
+                let both = and(all, query);
+                Ok(self
+                    .count(&both)?
+                    .saturating_sub(self.count_ids(&both, except)?))
+            }
+        }
+    }
+
+    fn count_ids(&self, query: &Query, ids: &[ReceiverId]) -> Result<u64, StoreError> {
+        ids.chunks(IDS)
+            .map(|ids| self.count(&and_ids(query, ids)))
+            .sum()
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, StoreError> {
+        self.reader.count(query, NO_CAP).map(|count| match count {
+            Count::Exact(count) | Count::AtLeast(count) => count,
+        })
+    }
+}
+
+fn and(one: &Query, other: &Query) -> Query {
+    Query {
+        terms: one.terms.iter().chain(&other.terms).cloned().collect(),
+    }
+}
+
+fn and_ids(query: &Query, ids: &[ReceiverId]) -> Query {
+    let mut query = query.clone();
+    query.terms.push(Term {
+        negated: false,
+        predicate: Predicate::Id(ids.iter().map(|id| id.0).collect()),
+        span: 0..0,
+    });
+    query
+}
+
+impl Source for StoreSource {
+    fn answer(&mut self, question: &Question) -> Result<Answer, String> {
+        self.ask(question).map_err(|error| error.to_string())
+    }
+
+    fn interrupter(&self) -> Box<dyn Fn() + Send + Sync> {
+        let handle = self.reader.interrupt_handle();
+        Box::new(move || handle.interrupt())
+    }
+}

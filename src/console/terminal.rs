@@ -1,0 +1,180 @@
+//! The terminal: taken, drawn on, and given back whatever happens.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal as _, Write},
+    os::fd::AsFd as _,
+    sync::{
+        Once,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ratatui::{
+    Frame, Terminal,
+    backend::CrosstermBackend,
+    crossterm::{
+        cursor::Show,
+        event::{DisableBracketedPaste, EnableBracketedPaste},
+        execute, queue,
+        style::{ResetColor, force_color_output},
+        terminal::{
+            BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen,
+            LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+        },
+    },
+};
+
+/// ratatui writes cell by cell; a screen leaves in one piece.
+const BUFFER: usize = 64 * 1024;
+
+/// Whether the terminal is ours. Once it is given back nothing more is written to it, whoever is in the middle of a frame.
+static OURS: AtomicBool = AtomicBool::new(false);
+
+/// The name that threads of the console begin with: a panic in one of them ends it.
+pub const THREADS: &str = "console";
+
+/// The terminal while it is ours.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Tty>>>,
+}
+
+/// The terminal's own file: written to directly, so that no lock of the standard output is held while a slow line takes its time.
+#[derive(Debug)]
+pub struct Tty(File);
+
+impl Tty {
+    fn open() -> io::Result<Self> {
+        Ok(Self(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    }
+}
+
+impl Write for Tty {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if OURS.load(Ordering::Acquire) {
+            self.0.write(bytes)
+        } else {
+            Ok(bytes.len())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub fn take() -> io::Result<Self> {
+        if !io::stdout().is_terminal() {
+            return Err(io::Error::other(
+                "the console needs a terminal; `postroom list` prints the same to a file or a pipe",
+            ));
+        }
+        restore_on_panic();
+        // Whether there are colours is the theme's business. Without this, NO_COLOR would make crossterm write a sequence that also ends
+        // reversed video, and the cursor's row would vanish.
+        force_color_output(true);
+        let terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(
+            BUFFER,
+            Tty::open()?,
+        )))?;
+        let mut screen = Self { terminal };
+        screen.enter()?;
+        Ok(screen)
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        OURS.store(true, Ordering::Release);
+        execute!(
+            self.terminal.backend_mut(),
+            EnterAlternateScreen,
+            EnableBracketedPaste
+        )
+    }
+
+    /// Draws a frame: what differs from the last one, in one piece.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        let mut frame = Synchronized::begin(&mut self.terminal)?;
+        frame.0.draw(view)?;
+        Ok(())
+    }
+
+    /// Forgets what is on the screen, so that the next frame draws all of it.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Gives the terminal back, stops the process as Ctrl-Z does elsewhere, and takes the terminal again when it continues.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)?;
+        self.enter()?;
+        self.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// A frame under way: the terminal shows it when it is whole. Ended also when drawing fails, or the terminal would wait for ever.
+struct Synchronized<'a>(&'a mut Terminal<CrosstermBackend<BufWriter<Tty>>>);
+
+impl<'a> Synchronized<'a> {
+    fn begin(terminal: &'a mut Terminal<CrosstermBackend<BufWriter<Tty>>>) -> io::Result<Self> {
+        queue!(terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        Ok(Self(terminal))
+    }
+}
+
+impl Drop for Synchronized<'_> {
+    fn drop(&mut self) {
+        // A terminal that cannot be written to is noticed by the next frame.
+        let _ = execute!(self.0.backend_mut(), EndSynchronizedUpdate);
+    }
+}
+
+/// Gives the terminal back as it was. From any thread, any number of times.
+pub fn give_back() {
+    if OURS.swap(false, Ordering::AcqRel) {
+        let _ = io::stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .map(File::from)
+            .and_then(|mut tty| {
+                execute!(
+                    tty,
+                    EndSynchronizedUpdate,
+                    ResetColor,
+                    DisableBracketedPaste,
+                    Show,
+                    LeaveAlternateScreen
+                )
+            });
+        let _ = disable_raw_mode();
+    }
+}
+
+/// A panic of the console gives the terminal back first, and is told there. One of another thread is none of the screen's business while
+/// the console runs: whoever started that thread has the story.
+fn restore_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let told_before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let ours = std::thread::current()
+                .name()
+                .is_some_and(|name| name.starts_with(THREADS) || name == "main");
+            if ours {
+                give_back();
+            }
+            if !OURS.load(Ordering::Acquire) {
+                told_before(panic);
+            }
+        }));
+    });
+}
