@@ -66,9 +66,10 @@ pub struct ConsoleOptions {
 pub fn run(options: ConsoleOptions) -> anyhow::Result<()> {
     let store = options.store;
     let read_only = options.read_only || store.is_read_only();
-    let upkeep = match read_only {
-        true => None,
-        false => Some(Upkeep::start(&store)?),
+    let upkeep = if read_only {
+        None
+    } else {
+        Some(Upkeep::start(&store)?)
     };
     let path = store.path().display().to_string();
     let words = runtime::run(runtime::Parts {

@@ -94,9 +94,10 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
     let mut next = runtime.execute(&mut screen, start(&mut state, &parts.query))?;
     let until = Instant::now() + FIRST_FRAME;
     while !state.is_ready()
-        && let Ok(News::Event(event)) = news.recv_deadline(until)
+        && next != Next::End
+        && let Ok(first) = news.recv_deadline(until)
     {
-        next = next.and(runtime.execute(&mut screen, update(&mut state, event))?);
+        next = next.and(runtime.take(&mut screen, &mut state, first)?);
     }
     screen.draw(|frame| view(&state, frame))?;
     while next != Next::End {
@@ -146,12 +147,7 @@ impl Runtime {
         };
         let mut next = Next::Wait;
         for news in std::iter::once(first).chain(news.try_iter()) {
-            let event = match news {
-                News::Event(event) => event,
-                News::Gone(why) => bail!("the terminal is gone: {why}"),
-                News::Panicked => bail!("the console ended because of a fault in it"),
-            };
-            next = next.and(self.execute(screen, update(state, event))?);
+            next = next.and(self.take(screen, state, news)?);
             if next == Next::End {
                 return Ok(next);
             }
@@ -160,6 +156,14 @@ impl Runtime {
             screen.draw(|frame| view(state, frame))?;
         }
         Ok(next)
+    }
+
+    fn take(&mut self, screen: &mut Screen, state: &mut State, news: News) -> anyhow::Result<Next> {
+        match news {
+            News::Event(event) => self.execute(screen, update(state, event)),
+            News::Gone(why) => bail!("the terminal is gone: {why}"),
+            News::Panicked => bail!("the console ended because of a fault in it"),
+        }
     }
 
     fn execute(&mut self, screen: &mut Screen, effects: Vec<Effect>) -> anyhow::Result<Next> {
@@ -382,9 +386,9 @@ fn end(jobs: &Jobs, signal: i32) {
     let (done, given_back) = mpsc::channel();
     drop(spawn("restore", None, move || {
         give_back();
-        drop(done.send(()));
+        let _ = done.send(());
     }));
-    drop(given_back.recv_timeout(Duration::from_millis(250)));
+    let _ = given_back.recv_timeout(Duration::from_millis(250));
     jobs.stop_all(LAST_CALL);
     drop(emulate_default_handler(signal));
     // Where the default is to ignore it.

@@ -96,7 +96,7 @@ impl Screen {
 
     /// Draws a frame: what differs from the last one, in one piece.
     pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        let mut frame = Synchronized::begin(&mut self.terminal)?;
+        let frame = Synchronized::begin(&mut self.terminal)?;
         frame.0.draw(view)?;
         Ok(())
     }
@@ -110,8 +110,7 @@ impl Screen {
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
         signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)?;
-        self.enter()?;
-        self.clear()
+        self.enter()
     }
 }
 
