@@ -5,7 +5,10 @@ use std::fmt;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::state::{Marks, State};
+use super::{
+    layout::Focus,
+    state::{Marks, State},
+};
 
 /// What a key can mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -242,6 +245,11 @@ fn needs_job(state: &State) -> Option<&'static str> {
         .then_some("no job is running")
 }
 
+fn something_open(state: &State) -> Option<&'static str> {
+    let nothing = state.focus == Focus::Table && state.range.is_none() && state.report.is_none();
+    nothing.then_some("nothing is open; q quits")
+}
+
 fn no_job(state: &State) -> Option<&'static str> {
     (!state.jobs.is_empty()).then_some("a job is running: x stops it")
 }
@@ -297,7 +305,7 @@ table! {
         "Send the marked receivers again, whatever their status; without marks the one under the cursor. Asks first.";
     Open "open" "open" [Key::of(KeyCode::Enter)] TABLE_ONLY Some(3), needs_row,
         "Open the receiver: traceback, transcript, content, history, details.";
-    Back "back" "back" [Key::of(KeyCode::Esc)] BOTH None, always,
+    Back "back" "back" [Key::of(KeyCode::Esc)] BOTH Some(3), something_open,
         "Go back; in the table give up a range, then put away the last report.";
     EditQuery "query" "filter" [Key::letter('/')] TABLE_ONLY Some(5), always,
         "Edit the query. Typing replaces it, an arrow or End edits it.";
@@ -327,7 +335,7 @@ table! {
         "Go to the top: in the table, the newest receiver.";
     Bottom "bottom" "oldest" [Key::letter('G'), Key::of(KeyCode::End)] READING None, always,
         "Go to the bottom: in the table, the oldest receiver.";
-    NextTab "next-tab" "tab" [Key::of(KeyCode::Tab), Key::letter('l'), Key::of(KeyCode::Right)] BOTH Some(9), needs_row,
+    NextTab "next-tab" "next tab" [Key::of(KeyCode::Tab), Key::letter('l'), Key::of(KeyCode::Right)] BOTH Some(9), needs_row,
         "Show the next tab of the detail.";
     PreviousTab "previous-tab" "tab back" [Key::of(KeyCode::BackTab), Key::letter('h'), Key::of(KeyCode::Left)] BOTH None, needs_row,
         "Show the previous tab of the detail.";

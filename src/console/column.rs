@@ -109,9 +109,9 @@ impl Column {
             Self::Created | Self::Sent | Self::Next => (12, 12),
             Self::User => (8, 16),
             Self::To => (11, 30),
-            Self::Subject => (8, 200),
+            Self::Subject => (8, 100),
             Self::Failed => (6, 6),
-            Self::Ok => (2, 3),
+            Self::Ok => (3, 3),
             Self::Status => (9, 9),
             Self::Reason => (11, 11),
             Self::Type => (10, 20),
@@ -120,41 +120,37 @@ impl Column {
         }
     }
 
-    /// The columns that find room, with their widths, in the order on the screen. What is over goes to those that want more: first to the
-    /// identity, then to the subject.
+    /// The columns that find room, with their widths, in the order on the screen. What is over goes to those that make
+    /// use of more.
     pub fn fit(room: usize, context: Context<'_>) -> Vec<(Self, usize)> {
         let mut chosen: Vec<(Self, usize)> = Vec::new();
         let mut left = room + GAP;
         for column in Self::BY_WEIGHT {
             let (least, _) = column.width(context);
-            if left < least + GAP {
-                break;
-            }
             // Beyond the four that always show, a column is only worth it while these still have a decent width.
-            let reserve = if chosen.len() < 4 { 0 } else { 22 };
+            let reserve = if chosen.len() < 4 { 0 } else { 26 };
             if left < least + GAP + reserve {
-                break;
+                continue;
             }
             left -= least + GAP;
             chosen.push((column, least));
         }
         chosen.sort_by_key(|(column, _)| *column as usize);
-        for grower in [
-            Self::To,
-            Self::Subject,
-            Self::User,
-            Self::Type,
-            Self::Backend,
-            Self::Ok,
+        // The subject takes what the others leave.
+        for (grower, part) in [
+            (Self::To, 2),
+            (Self::Type, 4),
+            (Self::User, 4),
+            (Self::Backend, 4),
+            (Self::Subject, 1),
+            (Self::To, 1),
         ] {
-            let Some((_, width)) = chosen.iter_mut().find(|(column, _)| *column == grower) else {
-                continue;
-            };
-            let (least, most) = grower.width(context);
-            let share = if grower == Self::To { left / 2 } else { left };
-            let more = share.min(most - least);
-            *width += more;
-            left -= more;
+            if let Some((_, width)) = chosen.iter_mut().find(|(column, _)| *column == grower) {
+                let (_, most) = grower.width(context);
+                let more = (left / part).min(most - *width);
+                *width += more;
+                left -= more;
+            }
         }
         chosen
     }

@@ -63,7 +63,15 @@ const MOST_BYTES: usize = 256 * 1024;
 /// The lines of a tab, as they came; see [`Body::lines`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    lines: Vec<(DisplayText, Role)>,
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    text: DisplayText,
+    role: Role,
+    /// How far what is broken off it is moved in.
+    hang: usize,
 }
 
 impl Body {
@@ -85,20 +93,27 @@ impl Body {
         body
     }
 
-    /// The lines on a pane of this width.
-    pub fn lines(&self, width: usize) -> Vec<(&str, Role)> {
-        self.lines
-            .iter()
-            .flat_map(|(line, role)| {
-                text::wrapped(line.as_str(), width.max(1))
-                    .into_iter()
-                    .map(|piece| (piece, *role))
-            })
-            .collect()
+    /// The lines on a pane of this width: how far each is moved in, its text and its role.
+    pub fn lines(&self, width: usize) -> Vec<(usize, &str, Role)> {
+        let width = width.max(1);
+        let mut lines = Vec::new();
+        for line in &self.lines {
+            // On a pane too narrow for it, moving in would leave nothing to read.
+            let hang = if line.hang * 2 < width { line.hang } else { 0 };
+            let mut pieces = text::hanging(line.text.as_str(), width, hang).into_iter();
+            lines.extend(pieces.next().map(|first| (0, first, line.role)));
+            lines.extend(pieces.map(|piece| (hang, piece, line.role)));
+        }
+        lines
     }
 
     fn say(&mut self, role: Role, line: &str) {
-        self.lines.push((DisplayText::line(line), role));
+        self.hanging(role, line, 0);
+    }
+
+    fn hanging(&mut self, role: Role, line: &str, hang: usize) {
+        let text = DisplayText::line(line);
+        self.lines.push(Line { text, role, hang });
     }
 
     fn blank(&mut self) {
@@ -123,7 +138,7 @@ impl Body {
     }
 
     fn pair(&mut self, label: &str, value: &str) {
-        self.say(Role::Plain, &format!("{label:<15} {value}"));
+        self.hanging(Role::Plain, &format!("{label:<15} {value}"), 16);
     }
 
     fn pair_of(&mut self, label: &str, value: Option<&Text>) {
@@ -143,6 +158,11 @@ impl Body {
             }
             return;
         };
+        let mut traceback = attempt
+            .traceback
+            .as_ref()
+            .map(Text::raw)
+            .unwrap_or_default();
         match attempt.outcome {
             Some(Outcome::Accepted) => {
                 self.say(Role::Good, "Accepted.");
@@ -154,12 +174,15 @@ impl Body {
             Some(outcome) => {
                 let error = attempt.error.as_ref().map_or(outcome.name(), Text::raw);
                 self.text(Role::Problem, error);
+                // Most tracebacks begin with the error itself.
+                traceback = traceback.strip_prefix(error).unwrap_or(traceback);
             }
         }
         self.say(Role::Label, &summary(attempt, setup));
-        if let Some(traceback) = &attempt.traceback {
+        let traceback = traceback.trim_start_matches(['\r', '\n']);
+        if !traceback.is_empty() {
             self.blank();
-            self.text(Role::Plain, traceback.raw());
+            self.text(Role::Plain, traceback);
         }
         if let Some(late) = &attempt.late {
             self.blank();
@@ -228,17 +251,19 @@ impl Body {
             let words = words
                 .map(|words| format!(": {}", words.shown()))
                 .unwrap_or_default();
-            self.say(
+            self.hanging(
                 role,
                 &format!(
                     "{}  {}. {outcome}{words}",
                     setup.zone.second(attempt.started_at),
                     attempt.number
                 ),
+                20,
             );
-            self.say(
+            self.hanging(
                 Role::Label,
-                &format!("{:17}{}", "", summary(attempt, setup)),
+                &format!("{:20}{}", "", summary(attempt, setup)),
+                20,
             );
         }
         if let Some(at) = detail.row.next_attempt_at {

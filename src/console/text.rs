@@ -82,10 +82,16 @@ pub fn fitted(text: &str, width: usize, to_the_right: bool) -> String {
 
 /// One line in pieces of at most so many columns, broken at a space where there is one in the second half.
 pub fn wrapped(line: &str, width: usize) -> Vec<&str> {
+    hanging(line, width, 0)
+}
+
+/// Like [`wrapped`], with so many columns less for all pieces but the first.
+pub fn hanging(line: &str, width: usize, less: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = line;
-    while rest.width() > width {
-        let (head, _) = rest.unicode_truncate(width);
+    let mut room = width;
+    while rest.width() > room {
+        let (head, _) = rest.unicode_truncate(room);
         let at = match head.rfind(' ') {
             Some(space) if space >= head.len() / 2 => space + 1,
             _ if head.is_empty() => match rest.chars().next() {
@@ -97,6 +103,7 @@ pub fn wrapped(line: &str, width: usize) -> Vec<&str> {
         let (piece, after) = rest.split_at(at);
         pieces.push(piece);
         rest = after;
+        room = width.saturating_sub(less);
     }
     pieces.push(rest);
     pieces

@@ -83,6 +83,7 @@ pub(super) fn step(state: &mut State, by: i64, scroll: Scroll, out: &mut Out) {
     let Some(index) = table.index() else {
         return;
     };
+    table.line = index - table.top();
     let wanted = index as i64 + by;
     let reached = wanted.clamp(0, table.rows.len() as i64 - 1);
     let more = if by < 0 { !table.newest } else { !table.oldest };
@@ -176,11 +177,8 @@ pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window,
             stay(state, old_row);
         }
     }
-    if matches!(question.at, At::Around(_)) {
-        // Only what must be: there is no line above the first row.
-        let table = &mut state.table;
-        table.line = table.line.min(table.index().unwrap_or(0));
-    } else {
+    // After a refresh the cursor keeps its line, as far as there are rows above it.
+    if !matches!(question.at, At::Around(_)) {
         settle(state);
     }
     let table = &state.table;

@@ -11,6 +11,9 @@ use crate::console::{
     theme::Role,
 };
 
+/// The identity may shrink to so many columns before tabs do.
+const LEAST_NAME: usize = 18;
+
 pub(super) fn draw(state: &State, areas: &Areas, buffer: &mut Buffer) {
     let area = areas.detail;
     if area.is_empty() {
@@ -34,7 +37,13 @@ pub(super) fn draw(state: &State, areas: &Areas, buffer: &mut Buffer) {
         .pane
         .scroll
         .min(lines.len().saturating_sub(usize::from(body.height)));
-    for ((text, role), line) in lines.into_iter().skip(scroll).zip(body.rows()) {
+    for ((indent, text, role), line) in lines.into_iter().skip(scroll).zip(body.rows()) {
+        let indent = indent as u16;
+        let line = Rect {
+            x: line.x + indent,
+            width: line.width.saturating_sub(indent),
+            ..line
+        };
         Pieces::new(state.setup.theme)
             .with(role, text)
             .draw(line, buffer);
@@ -47,21 +56,18 @@ fn title(state: &State, area: Rect, buffer: &mut Buffer) {
     let rule = Pieces::new(theme).with(Role::Label, "─".repeat(width));
     rule.draw(area, buffer);
 
-    let right = right(state);
-    let tabs = [tabs(state, true), tabs(state, false)];
     let whose = match (state.pane.id, &state.pane.detail) {
         (Some(id), Some(detail)) => format!(" {id} · {} ", detail.row.identity.shown()),
         (Some(id), None) => format!(" {id} "),
         _ => String::new(),
     };
-    let [all, one] = tabs;
-    // The identity may shrink to ten columns before the tabs do.
-    let least = text::columns(&whose).min(18);
-    let tabs = if 2 + least + 2 + all.width() + 2 + right.width() <= width {
-        all
-    } else {
-        one
-    };
+    // Whose detail it is should be seen before all tabs are; on the narrowest screens it gives way.
+    let least = text::columns(&whose).min(LEAST_NAME);
+    let (tabs, right) = [(true, true), (true, false), (false, true)]
+        .into_iter()
+        .map(|(all, long)| (tabs(state, all), right(state, long)))
+        .find(|(tabs, right)| 2 + least + 2 + tabs.width() + 2 + right.width() <= width)
+        .unwrap_or_else(|| (tabs(state, false), right(state, false)));
     let room = width.saturating_sub(2 + 2 + tabs.width() + right.width() + 2);
     let name_role = if state.focus == Focus::Detail {
         Role::Title
@@ -110,7 +116,7 @@ fn tabs(state: &State, all: bool) -> Pieces {
 }
 
 /// Which attempt, and how far down.
-fn right(state: &State) -> Pieces {
+fn right(state: &State, long: bool) -> Pieces {
     let mut words = Vec::new();
     let attempts = state
         .pane
@@ -118,7 +124,12 @@ fn right(state: &State) -> Pieces {
         .as_ref()
         .map_or(0, |detail| detail.attempts.len());
     if state.pane.tab.is_of_attempt() && attempts > 0 {
-        words.push(format!("attempt {} of {attempts}", state.pane.attempt + 1));
+        let attempt = state.pane.attempt + 1;
+        words.push(if long {
+            format!("attempt {attempt} of {attempts}")
+        } else {
+            format!("{attempt}/{attempts}")
+        });
     }
     let (lines, height) = detail_extent(state);
     if lines > height && height > 0 {

@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::Pieces;
 use crate::console::{
     action::{self, Command, Place},
-    state::{Job, Overlay, Phase, State},
+    state::{Job, Phase, State},
     text::grouped,
     theme::Role,
 };
@@ -54,23 +54,13 @@ fn hint(state: &State, entry: &action::Entry) -> &'static str {
 fn said(state: &State, room: usize) -> Pieces {
     let theme = state.setup.theme;
     let mut pieces = Pieces::new(theme);
-    let word = match (&state.overlay, &state.hint) {
-        (Some(Overlay::Query(line)), _) if line.error.is_some() => {
-            let message = line
-                .error
-                .as_ref()
-                .map(|error| error.message.as_str())
-                .unwrap_or_default();
-            Some((crate::message::DisplayText::line(message), true))
+    let word = match (&state.hint, &state.trouble, &state.report) {
+        (Some(hint), _, _) => Some((&hint.text, hint.bad)),
+        (None, Some((_, trouble)), _) => Some((trouble, true)),
+        (None, None, Some(report)) if state.place() != Place::Question => {
+            Some((&report.text, report.bad))
         }
-        (_, Some(hint)) => Some((hint.text.clone(), hint.bad)),
-        _ => match (&state.trouble, &state.report) {
-            (Some((_, trouble)), _) => Some((trouble.clone(), true)),
-            (None, Some(report)) if state.place() != Place::Question => {
-                Some((report.text.clone(), report.bad))
-            }
-            _ => None,
-        },
+        _ => None,
     };
     if let Some((text, bad)) = word {
         let role = if bad { Role::Warning } else { Role::Good };

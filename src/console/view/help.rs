@@ -1,6 +1,10 @@
 //! The help: every key of a place, and why some do nothing now.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    widgets::{Clear, Widget as _},
+};
 
 use super::Pieces;
 use crate::console::{
@@ -11,16 +15,18 @@ use crate::console::{
 };
 
 /// The signs of the table.
-const SIGNS: [(&str, &str); 6] = [
+const SIGNS: [(&str, &str); 7] = [
     ("▌", "the cursor"),
     ("●", "marked"),
     ("○", "in the range that has begun"),
+    ("≠", "no longer matches; stays while the cursor is on it"),
     ("▸", "being sent now"),
     ("‖", "held back by an operator"),
     ("↑12", "so many rows above, newer ones"),
 ];
 
 pub(super) fn draw(state: &State, help: Help, area: Rect, buffer: &mut Buffer) {
+    Clear.render(area, buffer);
     let mut rows = area.rows();
     if let Some(title) = rows.next() {
         let theme = state.setup.theme;

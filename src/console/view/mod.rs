@@ -45,6 +45,7 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
             buffer.set_stringn(y.x, y.y, "│", 1, state.setup.theme.style(Role::Label));
         }
         detail::draw(state, &areas, buffer);
+        query_line::draw_error(state, &areas, buffer);
         if let Some(Overlay::Confirm(confirm)) = &state.overlay {
             confirm::draw(state, confirm, area, buffer);
             cursor = None;

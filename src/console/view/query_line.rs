@@ -3,11 +3,13 @@
 use ratatui::{
     buffer::Buffer,
     layout::{Position, Rect},
+    widgets::{Clear, Widget as _},
 };
 
 use super::Pieces;
 use crate::{
     console::{
+        layout::Areas,
         query_line::QueryLine,
         state::{Marks, Overlay, State},
         text::{self, compact, grouped},
@@ -17,6 +19,9 @@ use crate::{
     store::Count,
 };
 
+/// The columns before the words.
+const SLASH: u16 = 3;
+
 /// Draws it. Where the terminal's cursor belongs, while it is being edited.
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     let right = [false, true].map(|short| right(state, short));
@@ -25,11 +30,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
     let rest = if roomy { full } else { short }.draw_right(area, buffer);
     let slash = Pieces::new(state.setup.theme).with(Role::Key, " / ");
     slash.draw(rest, buffer);
-    let field = Rect {
-        x: rest.x + 3,
-        width: rest.width.saturating_sub(3),
-        ..rest
-    };
+    let field = field(rest);
     if let Some(Overlay::Query(line)) = &state.overlay {
         return Some(edited(state, line, field, buffer));
     }
@@ -44,6 +45,54 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
     None
 }
 
+/// Where the words stand.
+fn field(line: Rect) -> Rect {
+    Rect {
+        x: line.x + SLASH,
+        width: line.width.saturating_sub(SLASH),
+        ..line
+    }
+}
+
+/// Why the query cannot be read, below the place that is at fault. It lies over the table for as long.
+pub(super) fn draw_error(state: &State, areas: &Areas, buffer: &mut Buffer) {
+    let Some(Overlay::Query(line)) = &state.overlay else {
+        return;
+    };
+    let Some(error) = &line.error else {
+        return;
+    };
+    let theme = state.setup.theme;
+    let width = usize::from(areas.query.width.saturating_sub(SLASH + 1));
+    let message = DisplayText::line(&error.message);
+    let message = text::wrapped(message.as_str(), width);
+    let fault = text::columns(&line.text()[..floor(line.text(), error.span.start)]);
+    let mut lines = vec![
+        Pieces::new(theme)
+            .with(Role::Plain, " ".repeat(fault))
+            .with(Role::Problem, "^"),
+    ];
+    // Of a query longer than the line the place may be scrolled away; it is underlined there.
+    if fault >= width {
+        lines.clear();
+    }
+    lines.extend(
+        message
+            .into_iter()
+            .map(|piece| Pieces::new(theme).with(Role::Problem, piece)),
+    );
+    let top = areas.query.bottom();
+    let area = Rect {
+        y: top,
+        height: (lines.len() as u16 + 1).min(areas.footer.y.saturating_sub(top)),
+        ..areas.query
+    };
+    Clear.render(area, buffer);
+    for (line, row) in lines.iter().zip(area.rows()) {
+        line.draw(field(row), buffer);
+    }
+}
+
 fn edited(state: &State, line: &QueryLine, field: Rect, buffer: &mut Buffer) -> Position {
     // The last column is the cursor's, when it stands behind the text.
     let width = usize::from(field.width).saturating_sub(1).max(1);
@@ -55,13 +104,7 @@ fn edited(state: &State, line: &QueryLine, field: Rect, buffer: &mut Buffer) -> 
             let start = floor(text, error.span.start);
             let end = floor(text, error.span.end).max(start);
             pieces.push(Role::Plain, &text[..start]);
-            // A fault behind the last letter, or of no width, still needs something to point at.
-            let fault = if start == end {
-                "▁"
-            } else {
-                &text[start..end]
-            };
-            pieces.push(Role::Fault, fault);
+            pieces.push(Role::Fault, &text[start..end]);
             pieces.push(Role::Plain, &text[end..]);
         }
         None if line.is_selected() => pieces.push(Role::Selection, text),

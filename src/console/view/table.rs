@@ -44,7 +44,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
         head.push(Role::Head, column.fitted(column.head(), *width));
         head.push(Role::Plain, Column::gap());
     }
-    head.draw(Rect { height: 1, ..area }, buffer);
+    head.draw_exact(Rect { height: 1, ..area }, buffer);
     newer(state, area, buffer);
 
     if rows.is_empty() {
@@ -79,7 +79,10 @@ fn draw_row(
     let in_role = |role| over.unwrap_or(role);
     let mut line = Pieces::new(state.setup.theme);
     let bar = if here { "▌" } else { " " };
-    let mark = if state.is_marked(row.id) {
+    let gone = state.table.gone == Some(row.id);
+    let mark = if gone {
+        "≠"
+    } else if state.is_marked(row.id) {
         "●"
     } else if state.is_in_range(row.id) {
         "○"
@@ -90,17 +93,16 @@ fn draw_row(
     line.push(in_role(Role::Plain), format!("{air}{bar}{air}"));
     line.push(in_role(Role::Mark), format!("{mark} "));
     for (column, width) in columns {
-        let (cell, role) = column.cell(row, context);
+        let (mut cell, role) = column.cell(row, context);
+        if gone && *column == Column::Subject {
+            cell = format!("(no longer matches) {cell}");
+        }
         line.push(in_role(role), column.fitted(&cell, *width));
         line.push(in_role(Role::Plain), Column::gap());
     }
     let fill = usize::from(area.width).saturating_sub(line.width());
     line.push(in_role(Role::Plain), " ".repeat(fill));
     line.draw_exact(area, buffer);
-    if state.table.gone == Some(row.id) {
-        let word = Pieces::new(state.setup.theme).with(Role::Cursor, " no longer matches ");
-        word.draw_right(area, buffer);
-    }
 }
 
 /// How many rows lie above the screen: what came in while somebody was reading.
