@@ -1,6 +1,8 @@
 //! The mail server that tests, benches and the demo deliver to: what it promises to them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod support;
+
 use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
@@ -10,10 +12,8 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use postroom::demo::server::{Action, Extension, Phase, Script, Server};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned,
-    pki_types::{PrivateKeyDer, ServerName},
-};
+use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
+use support::Certificate;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -635,23 +635,6 @@ fn a_login_is_wanted_before_mail_and_checked() {
     assert!(client.ask("MAIL FROM:<f@example.com>").starts_with("530"));
 }
 
-/// A server's and a client's half of a certificate made for this test.
-fn certificate() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    let made = rcgen::generate_simple_self_signed(["mx.example".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let certificate = made.cert.der().clone();
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).unwrap();
-    let server = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let client = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (Arc::new(server), Arc::new(client))
-}
-
 fn inside_tls(
     client: Client<TcpStream>,
     config: Arc<ClientConfig>,
@@ -665,8 +648,10 @@ fn inside_tls(
 
 #[test]
 fn starttls_is_wanted_before_login_and_mail_and_begins_anew() {
-    let (server_side, client_side) = certificate();
-    let script = Script::accept_all().starttls(server_side).login("u", "p");
+    let certificate = Certificate::new(&["mx.example"]);
+    let script = Script::accept_all()
+        .starttls(certificate.server())
+        .login("u", "p");
     let server = Server::start(script).unwrap();
     let mut client = Client::connect(&server);
     client.reply();
@@ -681,7 +666,7 @@ fn starttls_is_wanted_before_login_and_mail_and_begins_anew() {
     // The second command is injected: inside TLS nobody may hear an answer to it.
     client.say("STARTTLS\r\nNOOP\r\n");
     assert!(client.reply().starts_with("220"));
-    let mut client = inside_tls(client, client_side);
+    let mut client = inside_tls(client, certificate.client());
     assert!(client.ask("MAIL FROM:<f@example.com>").starts_with("503"));
     let offered = client.ask("EHLO test");
     assert!(!offered.contains("STARTTLS") && offered.contains("AUTH"));
@@ -695,9 +680,9 @@ fn starttls_is_wanted_before_login_and_mail_and_begins_anew() {
 
 #[test]
 fn tls_can_begin_with_the_first_byte() {
-    let (server_side, client_side) = certificate();
-    let server = Server::start(Script::accept_all().implicit_tls(server_side)).unwrap();
-    let mut client = inside_tls(Client::connect(&server), client_side);
+    let certificate = Certificate::new(&["mx.example"]);
+    let server = Server::start(Script::accept_all().implicit_tls(certificate.server())).unwrap();
+    let mut client = inside_tls(Client::connect(&server), certificate.client());
     assert!(client.reply().starts_with("220"));
     client.ask("EHLO test");
     assert!(client.send("a@example.com", "1").starts_with("250"));

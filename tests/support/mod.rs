@@ -1,0 +1,229 @@
+//! What the tests share: Postroom run as an operator runs it, on a store and a config of the test's own.
+//!
+//! ```ignore
+//! let server = Server::start(Script::accept_all())?;
+//! let postroom = Postroom::to(&server);
+//! postroom.submit(&[message("m1", "feedback", &["april@example.com"])]);
+//! assert_eq!(postroom.deliver().sent, 1);
+//! assert_eq!(postroom.list_json("status:sent").len(), 1);
+//! ```
+//!
+//! Nothing here waits without a deadline, and every process that is started is ended with the value that stands for it.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses its own part of this, and should panic where it cannot go on"
+)]
+
+mod process;
+mod tls;
+
+use std::{fmt::Display, fs, path::PathBuf, time::Duration};
+
+use postroom::{demo::server::Server, store::Store};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use toml::{Table, Value as Toml};
+
+pub use process::{Ran, Running};
+pub use tls::Certificate;
+
+/// Long enough for whatever a test waits for, on a busy machine too.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// A config in the making. Keys are dotted paths: `backends.email.connections`.
+#[derive(Clone, Default)]
+pub struct Setup {
+    config: Table,
+}
+
+impl Setup {
+    /// No backend at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A backend of kind `smtp` called `name` that speaks to this server, in clear.
+    pub fn smtp(self, name: &str, server: &Server) -> Self {
+        self.set(&format!("backends.{name}.kind"), "smtp")
+            .set(
+                &format!("backends.{name}.host"),
+                server.addr().ip().to_string(),
+            )
+            .set(&format!("backends.{name}.port"), i64::from(server.port()))
+            .set(&format!("backends.{name}.tls"), "none")
+            .set(&format!("backends.{name}.from"), "no-reply@example.com")
+    }
+
+    /// A backend of kind `file` called `name` that writes to the folder of that name beside the config.
+    pub fn file(self, name: &str) -> Self {
+        self.set(&format!("backends.{name}.kind"), "file")
+            .set(&format!("backends.{name}.path"), name)
+            .set(&format!("backends.{name}.from"), "no-reply@example.com")
+    }
+
+    /// Any key.
+    pub fn set(mut self, path: &str, value: impl Into<Toml>) -> Self {
+        let mut keys: Vec<&str> = path.split('.').collect();
+        let last = keys.pop().unwrap();
+        let mut table = &mut self.config;
+        for key in keys {
+            table = table
+                .entry(key)
+                .or_insert_with(|| Toml::Table(Table::new()))
+                .as_table_mut()
+                .unwrap();
+        }
+        table.insert(last.to_owned(), value.into());
+        self
+    }
+
+    /// Writes the config and makes an empty store, both in a folder that goes with the test.
+    pub fn build(self) -> Postroom {
+        let postroom = Postroom {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        postroom.configure(self);
+        Store::create(&postroom.store_path()).unwrap();
+        postroom
+    }
+}
+
+/// One installation: a config, a store, and the program.
+pub struct Postroom {
+    folder: TempDir,
+}
+
+/// What `deliver --format json` answers, in receivers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Summary {
+    pub sent: u64,
+    pub failed: u64,
+    pub error: u64,
+    pub unconfirmed: u64,
+    pub backend: u64,
+}
+
+impl Postroom {
+    /// One whose only backend `email` is this server.
+    pub fn to(server: &Server) -> Self {
+        Setup::new().smtp("email", server).build()
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.path().join("config.toml")
+    }
+
+    pub fn store_path(&self) -> PathBuf {
+        self.folder.path().join("postroom.db")
+    }
+
+    /// Replaces the config.
+    pub fn configure(&self, setup: Setup) {
+        let setup = setup.set("store.path", "postroom.db");
+        fs::write(self.config_path(), toml::to_string(&setup.config).unwrap()).unwrap();
+    }
+
+    /// Runs `postroom` with these arguments to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "")
+    }
+
+    /// The same, with this on its standard input.
+    pub fn run_with(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Ran {
+        process::run(&self.folder(), arguments, input.as_ref())
+    }
+
+    /// Starts `postroom` with these arguments and leaves it running.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(&self.folder(), arguments)
+    }
+
+    /// Hands these messages over; all of them must be taken. The receipts, in order.
+    pub fn submit(&self, messages: &[Value]) -> Vec<Value> {
+        let lines: String = messages
+            .iter()
+            .map(|message| message.to_string() + "\n")
+            .collect();
+        self.run_with(&["submit", "-"], lines).ok().json_lines()
+    }
+
+    /// One pass.
+    pub fn deliver(&self) -> Summary {
+        let ran = self.run(&["deliver", "--format", "json"]).ok();
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    }
+
+    /// All receivers that match, as `list` gives them: newest first.
+    pub fn list_json(&self, query: &str) -> Vec<Value> {
+        self.run(&["list", "--format", "json", "--limit", "0", "--", query])
+            .ok()
+            .json_lines()
+    }
+
+    /// How many receivers match.
+    pub fn count(&self, query: &str) -> usize {
+        self.list_json(query).len()
+    }
+
+    /// The only receiver that matches.
+    pub fn only(&self, query: &str) -> Value {
+        let mut found = self.list_json(query);
+        assert_eq!(found.len(), 1, "{query} finds {found:#?}");
+        found.remove(0)
+    }
+
+    /// One receiver with every attempt.
+    pub fn show_json(&self, id: impl Display) -> Value {
+        let ran = self
+            .run(&["show", &id.to_string(), "--format", "json"])
+            .ok();
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    }
+
+    /// [`Postroom::show_json`] of the only receiver that matches.
+    pub fn show_only(&self, query: &str) -> Value {
+        self.show_json(&self.only(query)["id"])
+    }
+
+    /// `status/reason` of the only receiver that matches.
+    pub fn state_of(&self, query: &str) -> String {
+        let found = self.only(query);
+        format!(
+            "{}/{}",
+            found["status"].as_str().unwrap(),
+            found["reason"].as_str().unwrap()
+        )
+    }
+}
+
+/// An ordinary message with text in English.
+pub fn message(key: &str, kind: &str, to: &[&str]) -> Value {
+    json!({
+        "key": key,
+        "type": kind,
+        "content": { "en": { "subject": format!("About {key}"), "text": format!("Hello, this is {key}.\n") } },
+        "receivers": receivers(to),
+    })
+}
+
+/// A whole RFC 5322 message to these.
+pub fn raw_message(key: &str, to: &[&str]) -> Value {
+    json!({
+        "key": key,
+        "type": "raw",
+        "raw": format!("From: raw@example.com\r\nTo: all@example.com\r\nSubject: About {key}\r\nMessage-ID: <{key}@example.com>\r\n\r\nHello.\r\n"),
+        "receivers": receivers(to),
+    })
+}
+
+fn receivers(to: &[&str]) -> Vec<Value> {
+    to.iter()
+        .map(|to| json!({ "to": to, "user": to.split('@').next() }))
+        .collect()
+}
