@@ -102,49 +102,91 @@ impl Fate {
         Self::Accepted
     }
 
-    /// What the server does; `None`: the usual.
-    fn action(self, event: &Event<'_>) -> Option<Action> {
-        // A refusal of the whole transaction would be unjust to the others in it.
-        let alone = event.recipients.len() == 1;
-        match (self, event.phase) {
-            (Self::Greylisted, Phase::Rcpt) if event.seen == 1 => Some(Action::reply(
+    /// What the server says to those it refuses, and when.
+    pub(super) const fn refusal(self) -> Option<Refusal> {
+        let (phase, code, enhanced, text) = match self {
+            Self::Greylisted => (
+                Phase::Rcpt,
                 451,
                 "4.7.1",
                 "Greylisted, please try again in 300 seconds",
-            )),
-            (Self::Slow, Phase::Rcpt) => Some(Action::accept().late(Duration::from_millis(30))),
-            (Self::Busy, Phase::Dot) if alone && event.seen <= 2 => {
-                Some(Action::reply(451, "4.3.0", "Error: queue file write error"))
-            }
-            (Self::MailboxFull, Phase::Rcpt) => Some(Action::reply(
+            ),
+            Self::Busy => (Phase::Dot, 451, "4.3.0", "Error: queue file write error"),
+            Self::MailboxFull => (
+                Phase::Rcpt,
                 452,
                 "4.2.2",
                 "The recipient's mailbox is full and can't accept messages now",
-            )),
-            (Self::UnknownUser, Phase::Rcpt) => Some(Action::reply(
+            ),
+            Self::UnknownUser => (
+                Phase::Rcpt,
                 550,
                 "5.1.1",
                 "The email account that you tried to reach does not exist.\n\
                  Please check the address for typing errors or spaces.",
-            )),
-            (Self::Policy, Phase::Dot) if alone => Some(Action::reply(
+            ),
+            Self::Policy => (
+                Phase::Dot,
                 554,
                 "5.7.1",
                 "Message refused: its content looks like unsolicited mail.\n\
                  If you think that this is wrong, see\n\
                  https://postmaster.strict.example/why?ip=127.0.0.1",
-            )),
-            (Self::Disabled, Phase::Rcpt) => Some(Action::reply(
+            ),
+            Self::Disabled => (
+                Phase::Rcpt,
                 550,
                 "5.2.1",
                 "mailbox \u{1b}[31;5mDISABLED\u{1b}[0m\u{7} \u{202e}tnuocca ruoy kcehc\u{202c}",
-            )),
-            (Self::Flaky, Phase::Dot) if alone && event.seen == 1 => Some(Action::vanish()),
-            (Self::Lost, Phase::Dot) if alone && event.seen <= 2 => Some(Action::vanish()),
-            (Self::HangsUp, Phase::Data) if alone && event.seen <= 4 => Some(Action::close()),
-            _ => None,
+            ),
+            Self::Accepted | Self::Slow | Self::Flaky | Self::Lost | Self::HangsUp => return None,
+        };
+        Some(Refusal {
+            phase,
+            code,
+            enhanced,
+            text,
+        })
+    }
+
+    /// What the server does; `None`: the usual.
+    fn action(self, event: &Event<'_>) -> Option<Action> {
+        // A refusal of the whole transaction would be unjust to the others in it.
+        let alone = event.recipients.len() == 1;
+        let refuse = |times: u64| {
+            self.refusal()
+                .filter(|refusal| event.phase == refusal.phase)
+                .filter(|_| (alone || event.phase == Phase::Rcpt) && event.seen <= times)
+                .map(|refusal| Action::reply(refusal.code, refusal.enhanced, refusal.text))
+        };
+        match self {
+            Self::Accepted => None,
+            Self::Greylisted => refuse(1),
+            Self::Busy => refuse(2),
+            Self::MailboxFull | Self::UnknownUser | Self::Policy | Self::Disabled => {
+                refuse(u64::MAX)
+            }
+            Self::Slow => (event.phase == Phase::Rcpt)
+                .then(|| Action::accept().late(Duration::from_millis(30))),
+            Self::Flaky => {
+                (event.phase == Phase::Dot && alone && event.seen <= 1).then(Action::vanish)
+            }
+            Self::Lost => {
+                (event.phase == Phase::Dot && alone && event.seen <= 2).then(Action::vanish)
+            }
+            Self::HangsUp => {
+                (event.phase == Phase::Data && alone && event.seen <= 4).then(Action::close)
+            }
         }
     }
+}
+
+/// A reply that refuses.
+pub(super) struct Refusal {
+    pub(super) phase: Phase,
+    pub(super) code: u16,
+    pub(super) enhanced: &'static str,
+    pub(super) text: &'static str,
 }
 
 /// How the demo's mail server behaves: by the receiver's domain, see [`Fate`].

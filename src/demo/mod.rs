@@ -4,7 +4,10 @@
 
 mod data;
 mod fate;
+mod live;
+mod place;
 pub mod server;
 
 pub use data::{Letter, Letters, letters};
 pub use fate::{Fate, script};
+pub use place::Demo;

@@ -16,6 +16,14 @@ use people::{Person, Site};
 
 /// Over how many days the messages are spread.
 const DAYS: i64 = 60;
+/// The newest messages: one to each fate, so that a screen of the newest shows all of them.
+const TOUR: usize = Fate::ALL.len();
+/// Before them, one newsletter over the backend that is down.
+const STUCK: usize = 12;
+/// Before that, a course whose students all have their mail where newcomers are greylisted.
+const PUT_OFF: usize = 48;
+/// With fewer receivers than this there is nothing of that.
+const ENOUGH: usize = 500;
 /// How many people start their studies together: who shares a course.
 const COHORT: usize = 64;
 
@@ -24,13 +32,15 @@ const COHORT: usize = 64;
 pub struct Letter {
     /// When: within the last 60 days.
     pub created_at: Timestamp,
-    /// What, to whom, over the backend `email`.
+    /// What, to whom, over the backend `email` (one newsletter: `campus`).
     pub submission: Submission,
 }
 
 /// Messages with this many receivers together, oldest first, spread over the 60 days before `now`.
 ///
-/// Most go to one person or a small group, some to a whole course of 5 to 120; a few are raw. The mix is the same for every number.
+/// Most go to one person or a small group, some to a whole course of 5 to 120; a few are raw. The mix is the same for every number. Where there is room
+/// for it, the newest messages go to one address of every [`Fate`]; before them one goes over a backend named `campus`, and one to a whole course that
+/// is greylisted.
 pub fn letters(seed: u64, now: Timestamp, receivers: usize) -> Letters {
     Letters {
         rng: Rng::with_seed(seed),
@@ -39,6 +49,11 @@ pub fn letters(seed: u64, now: Timestamp, receivers: usize) -> Letters {
         wanted: receivers,
         made: 0,
         number: 0,
+        finale: if receivers < ENOUGH {
+            0
+        } else {
+            TOUR + STUCK + PUT_OFF
+        },
         people: (receivers / 30).max(4 * COHORT),
     }
 }
@@ -52,6 +67,8 @@ pub struct Letters {
     wanted: usize,
     made: usize,
     number: u64,
+    /// How many receivers the last messages have, which are chosen, not drawn.
+    finale: usize,
     /// How many people there are at each university.
     people: usize,
 }
@@ -142,17 +159,39 @@ impl Iterator for Letters {
             .wanted
             .checked_sub(self.made)
             .filter(|left| *left > 0)?;
-        let kind = Kind::of_chance(self.rng.u64(..1000));
-        let site = people::pick(self.rng.u32(..100));
-        let mut people = self.people(kind, site);
-        people.truncate(left);
+        let mut site = people::pick(self.rng.u32(..100));
+        let mut kind = Kind::of_chance(self.rng.u64(..1000));
+        let mut backend = "email";
+        let people = if left > self.finale {
+            let mut people = self.people(kind, site);
+            people.truncate(left - self.finale);
+            people
+        } else if left > TOUR + STUCK {
+            kind = Kind::DeadlineMoved;
+            site = &people::SITES[0];
+            let class = (0..left - TOUR - STUCK).map(|number| site.person(number));
+            class
+                .map(|person| person.moved_to(Fate::Greylisted))
+                .collect()
+        } else if left > TOUR {
+            kind = Kind::Newsletter;
+            backend = "campus";
+            let start = self.rng.usize(..self.people);
+            (start..start + left - TOUR)
+                .map(|number| site.person(number))
+                .collect()
+        } else {
+            kind = Kind::Feedback;
+            site = &people::SITES[left % people::SITES.len()];
+            vec![site.person_with(Fate::ALL[TOUR - left], self.people)]
+        };
         let created_at = self.moment(people.len());
         self.made += people.len();
         self.number += 1;
         let facts = Facts::draw(&mut self.rng, kind, site, &people, created_at);
         Some(Letter {
             created_at,
-            submission: self.submission(kind, site, people, &facts, created_at),
+            submission: self.submission(kind, site, backend, people, &facts, created_at),
         })
     }
 }
@@ -178,17 +217,27 @@ impl Letters {
             .collect()
     }
 
-    /// A time for the next message, later than the last: evenly by receivers, but quiet at night.
+    /// A time for the next message, later than the last: evenly by receivers, but quiet at night. The finale is of the last hour.
     fn moment(&mut self, receivers: usize) -> Timestamp {
+        let left = self.wanted - self.made;
+        if left <= self.finale {
+            let minutes = match left {
+                ..=TOUR => 3 * left,
+                _ if left <= TOUR + STUCK => 40,
+                _ => 50,
+            };
+            return self.now - TimeDelta::minutes(minutes as i64);
+        }
         let span = TimeDelta::days(DAYS).num_milliseconds() as usize;
+        let end = self.now - TimeDelta::hours(1);
         let done = 1000 * self.made + self.rng.usize(..1000 * receivers);
         // In 128 bits: milliseconds times receivers.
-        let gone = span as u128 * done as u128 / (1000 * self.wanted) as u128;
-        let even = self.now - TimeDelta::milliseconds((span - gone as usize) as i64);
+        let gone = span as u128 * done as u128 / (1000 * (self.wanted - self.finale)) as u128;
+        let even = end - TimeDelta::milliseconds((span - gone as usize) as i64);
         let midnight = even.date_naive().and_time(NaiveTime::MIN).and_utc();
         let Some(next_midnight) = midnight
             .checked_add_days(Days::new(1))
-            .filter(|next| *next <= self.now)
+            .filter(|next| *next <= end)
         else {
             return even;
         };
@@ -203,6 +252,7 @@ impl Letters {
         &mut self,
         kind: Kind,
         site: &Site,
+        backend: &str,
         people: Vec<Person>,
         facts: &Facts,
         created_at: DateTime<Utc>,
@@ -214,7 +264,7 @@ impl Letters {
         } else {
             compose::parts(kind, site, &people, facts)
         };
-        let soon = self.now - created_at < TimeDelta::days(2);
+        let soon = self.now - created_at < TimeDelta::days(2) && backend == "email";
         let planned = soon
             && match kind {
                 Kind::AssignmentPublished | Kind::Newsletter => true,
@@ -233,7 +283,7 @@ impl Letters {
                 identity: person.address,
                 name: Some(person.name),
                 user: Some(person.user),
-                backend: "email".to_owned(),
+                backend: backend.to_owned(),
                 metadata: person.metadata,
             })
             .collect();
@@ -261,7 +311,7 @@ impl Letters {
             }),
             priority: kind.priority(),
             send_after: planned.then(|| self.now + TimeDelta::hours(self.rng.i64(2..72))),
-            expires_at: (kind == Kind::PasswordReset).then(|| created_at + TimeDelta::hours(1)),
+            expires_at: (kind == Kind::PasswordReset).then(|| created_at + TimeDelta::days(1)),
             contents,
             receivers,
             // The seed and the number say everything about a body.

@@ -45,6 +45,15 @@ const HOSTILE: [(&str, &str); 6] = [
 ];
 
 impl Site {
+    /// Somebody here with this fate, with a number from `start` on.
+    pub(super) fn person_with(&self, fate: Fate, start: usize) -> Person {
+        // The rarest fate has four in a thousand.
+        (start..start + 5000)
+            .map(|number| self.person(number))
+            .find(|person| Fate::of_address(&person.address) == fate)
+            .unwrap_or_else(|| self.person(start).moved_to(fate))
+    }
+
     /// The `number`-th person here; the same number is always the same person.
     pub(super) fn person(&self, number: usize) -> Person {
         // A fixed shuffle, so that neighbours do not share a name.
@@ -89,6 +98,16 @@ impl Site {
             },
             metadata: json!({ "group": number % 29 + 1 }),
         }
+    }
+}
+
+impl Person {
+    /// The same with an address that meets this fate.
+    pub(super) fn moved_to(mut self, fate: Fate) -> Self {
+        if let (Some((local, _)), Some(domain)) = (self.address.split_once('@'), fate.domain()) {
+            self.address = format!("{local}@{domain}");
+        }
+        self
     }
 }
 

@@ -163,31 +163,31 @@ const fn password(language: Language) -> Words {
     match language {
         Language::En => words(
             "Reset your password",
-            "Hi {name},\n\nsomebody asked for a new password for your account. Choose one within the hour: {url}\n\nIf that was not you, do nothing: your password stays as it is.",
+            "Hi {name},\n\nsomebody asked for a new password for your account. Choose one within a day: {url}\n\nIf that was not you, do nothing: your password stays as it is.",
         ),
         Language::Nb => words(
             "Nullstill passordet ditt",
-            "Hei {name},\n\nnoen har bedt om nytt passord til kontoen din. Velg et innen en time: {url}\n\nVar det ikke deg, trenger du ikke gjøre noe: passordet forblir som det er.",
+            "Hei {name},\n\nnoen har bedt om nytt passord til kontoen din. Velg et innen et døgn: {url}\n\nVar det ikke deg, trenger du ikke gjøre noe: passordet forblir som det er.",
         ),
         Language::De => words(
             "Passwort zurücksetzen",
-            "Hallo {name},\n\nfür Ihr Konto wurde ein neues Passwort angefordert. Wählen Sie es innerhalb einer Stunde: {url}\n\nWaren Sie das nicht, so ist nichts zu tun: das Passwort bleibt, wie es ist.",
+            "Hallo {name},\n\nfür Ihr Konto wurde ein neues Passwort angefordert. Wählen Sie es innerhalb eines Tages: {url}\n\nWaren Sie das nicht, so ist nichts zu tun: das Passwort bleibt, wie es ist.",
         ),
         Language::Fr => words(
             "Réinitialiser votre mot de passe",
-            "Bonjour {name},\n\nun nouveau mot de passe a été demandé pour votre compte. Choisissez-le dans l’heure : {url}\n\nSi ce n’était pas vous, ne faites rien.",
+            "Bonjour {name},\n\nun nouveau mot de passe a été demandé pour votre compte. Choisissez-le dans la journée : {url}\n\nSi ce n’était pas vous, ne faites rien.",
         ),
         Language::Pl => words(
             "Zresetuj hasło",
-            "Cześć {name},\n\nktoś poprosił o nowe hasło do Twojego konta. Ustaw je w ciągu godziny: {url}\n\nJeśli to nie Ty, nic nie rób: hasło pozostanie bez zmian.",
+            "Cześć {name},\n\nktoś poprosił o nowe hasło do Twojego konta. Ustaw je w ciągu doby: {url}\n\nJeśli to nie Ty, nic nie rób: hasło pozostanie bez zmian.",
         ),
         Language::Ja => words(
             "パスワードの再設定",
-            "{name} さん\n\nパスワードの再設定が申し込まれました。一時間以内に次のページで設定してください。\n{url}\n\n心当たりがなければ、何もする必要はありません。",
+            "{name} さん\n\nパスワードの再設定が申し込まれました。二十四時間以内に次のページで設定してください。\n{url}\n\n心当たりがなければ、何もする必要はありません。",
         ),
         Language::Ar => words(
             "إعادة تعيين كلمة المرور",
-            "مرحبًا {name}،\n\nطُلبت كلمة مرور جديدة لحسابك. اخترها خلال ساعة: {url}\n\nإن لم تكن أنت من طلبها فلا تفعل شيئًا.",
+            "مرحبًا {name}،\n\nطُلبت كلمة مرور جديدة لحسابك. اخترها خلال يوم: {url}\n\nإن لم تكن أنت من طلبها فلا تفعل شيئًا.",
         ),
     }
 }
