@@ -122,7 +122,7 @@ fn fill(store: &Arc<Store>, size: usize) {
         "{size}: filled in {:.1} s ({:.0} receivers/s with their histories), text index in {:.1} s more",
         filled.as_secs_f64(),
         size as f64 / filled.as_secs_f64(),
-        (began.elapsed() - filled).as_secs_f64()
+        began.elapsed().saturating_sub(filled).as_secs_f64()
     );
 }
 

@@ -19,7 +19,7 @@ use postroom::{
 };
 use proptest::prelude::*;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Op {
     Submit(usize),
     Claim {
@@ -256,7 +256,7 @@ impl World {
                     return;
                 }
                 let id = ReceiverId(pick as i64 % self.receivers + 1).max(ReceiverId(1));
-                let done = self.act(action, Target::Ids(vec![id]));
+                let done = self.act(action, &Target::Ids(vec![id]));
                 if action == Action::Resend {
                     self.copies.get_mut(&id).unwrap().1 += done.total() as u32;
                 }
@@ -268,9 +268,9 @@ impl World {
         }
     }
 
-    fn act(&self, action: Action, target: Target) -> Affected {
+    fn act(&self, action: Action, target: &Target) -> Affected {
         self.store
-            .act(action, &target, &self.acting(), &mut |_| {
+            .act(action, target, &self.acting(), &mut |_| {
                 ControlFlow::Continue(())
             })
             .unwrap()

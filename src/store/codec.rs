@@ -4,12 +4,18 @@ use std::cell::RefCell;
 
 use rusqlite::{Error, types::Type};
 use sha2::{Digest as _, Sha256};
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::{
+    bulk::{Compressor, Decompressor},
+    zstd_safe::get_frame_content_size,
+};
 
 use crate::message::Content;
 
 /// Below this a frame of zstd costs more than it saves.
 const WORTH_COMPRESSING: usize = 256;
+
+/// No content is larger (bytes); a damaged file that says so must not take the memory.
+const LARGEST: u64 = 1 << 30;
 
 // A context of zstd is larger than most messages: each thread makes its own once.
 thread_local! {
