@@ -36,13 +36,13 @@ pub struct BackendFacts {
 
 /// A line that was refused: nothing of it is in the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{}{message}", field.as_ref().map(|field| format!("{field} ")).unwrap_or_default())]
 pub struct SubmissionError {
     /// The line's key, if it could be read.
     pub key: Option<String>,
     /// Where, as `receivers[0].to`; `None`: the line as a whole.
     pub field: Option<String>,
-    /// What is wrong and what would be right; harmless to a terminal.
+    /// What is wrong with the field and what would be right; harmless to a terminal.
     pub message: String,
 }
 

@@ -22,7 +22,7 @@ impl Wrong {
     /// `why` goes on from the field's name: "is no address".
     pub(super) fn at(field: String, why: &str) -> Self {
         Self {
-            message: format!("{field}: {why}"),
+            message: why.to_owned(),
             field: Some(field),
         }
     }
