@@ -20,7 +20,7 @@ use toml::Spanned;
 use crate::{message::DisplayText, suggest::did_you_mean};
 
 pub use backend::{Backend, Kind, Smtp, Timeouts};
-pub use values::{OnUnknown, Permanent, Rate, Secret, Tls, parse_backoff};
+pub use values::{OnUnknown, Permanent, Rate, Tls, parse_backoff};
 
 /// Everything the config file says, checked.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,7 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
-use postroom::config::{Config, Kind, OnUnknown, Permanent, Rate, Secret, Smtp, Tls};
+use postroom::backend::SecretSource;
+use postroom::config::{Config, Kind, OnUnknown, Permanent, Rate, Smtp, Tls};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("/etc/postroom/config.toml")).map_err(|error| error.to_string())
@@ -132,37 +133,7 @@ fn a_login_is_a_name_and_one_place_of_a_password() {
     let config = with("username = \"u\"\npassword_file = \"p\"").unwrap();
     assert_eq!(
         smtp(&config, "email").login,
-        Some(("u".to_owned(), Secret::File("/etc/postroom/p".into())))
-    );
-}
-
-#[cfg(unix)]
-#[test]
-fn a_password_file_open_to_others_is_refused_with_the_way_out() {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("smtp-password");
-    fs::write(&path, "hunter2\n").unwrap();
-    let secret = Secret::File(path.clone());
-    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-
-    mode(0o644);
-    let error = secret.read().unwrap_err().to_string();
-    assert!(error.contains("open to others (mode 0644)"), "{error}");
-    assert!(error.contains("chmod"), "{error}");
-    assert!(!error.contains("hunter2"), "{error}");
-
-    mode(0o640);
-    assert_eq!(secret.read().unwrap(), "hunter2");
-    fs::write(&path, "\n").unwrap();
-    assert!(secret.read().unwrap_err().to_string().contains("is empty"));
-    fs::remove_file(&path).unwrap();
-    assert!(
-        secret
-            .read()
-            .unwrap_err()
-            .to_string()
-            .contains("smtp-password")
+        Some(("u".to_owned(), SecretSource::File("/etc/postroom/p".into())))
     );
 }
 

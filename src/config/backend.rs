@@ -9,8 +9,8 @@ use std::{
 use lettre::message::Mailbox;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Delivery, OnUnknown, Permanent, Rate, Secret, Tls, explain, values};
-use crate::suggest::did_you_mean;
+use super::{Delivery, OnUnknown, Permanent, Rate, Tls, explain, values};
+use crate::{backend::SecretSource, suggest::did_you_mean};
 
 /// `[backends.NAME]`: what every kind has, and what its kind has.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,7 @@ pub struct Smtp {
     /// The name in EHLO. Default: the machine's name, else its address literal.
     pub helo: Option<String>,
     /// Whom to log in as, and where the password is kept.
-    pub login: Option<(String, Secret)>,
+    pub login: Option<(String, SecretSource)>,
     /// How many recipients of a raw message go in one transaction. Default: 100.
     pub max_recipients: usize,
     /// How many receivers may go out in how much time. Default: no limit.
@@ -261,8 +261,8 @@ fn smtp(keys: SmtpKeys, base: &Path) -> Result<Smtp, String> {
         (Some(_), Some(_)) => {
             return Err("password_file and password_env: only one of them".to_owned());
         }
-        (Some(path), None) => Some(Secret::File(base.join(path))),
-        (None, Some(name)) => Some(Secret::Env(name)),
+        (Some(path), None) => Some(SecretSource::File(base.join(path))),
+        (None, Some(name)) => Some(SecretSource::Env(name)),
         (None, None) => None,
     };
     let login = match (keys.username, secret) {

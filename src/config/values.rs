@@ -1,8 +1,7 @@
 //! The values a config file is made of, each read from its own small spelling.
 
-use std::{env, fs, path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// Longer than any wait or retention can mean, and short enough for every calendar.
@@ -91,62 +90,6 @@ impl<'de> Deserialize<'de> for Rate {
             per: Duration::from_secs(seconds),
         })
     }
-}
-
-/// Where a secret is kept. The secret itself never stands in the config, in a log or in this type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    /// In a file that others may not read; its trailing line end does not count.
-    File(PathBuf),
-    /// In an environment variable.
-    Env(String),
-}
-
-impl Secret {
-    /// Reads it. Refuses an empty one, and a file that every user of the machine can read or write.
-    pub fn read(&self) -> anyhow::Result<String> {
-        let secret = match self {
-            Self::File(path) => {
-                let shown = path.display();
-                let text = fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the password file {shown}"))?;
-                refuse_if_open_to_others(path)?;
-                text.trim_end_matches(['\r', '\n']).to_owned()
-            }
-            Self::Env(name) => env::var(name).with_context(|| {
-                format!("the environment variable {name}, named by password_env, cannot be read")
-            })?,
-        };
-        if secret.is_empty() {
-            match self {
-                Self::File(path) => bail!("the password file {} is empty", path.display()),
-                Self::Env(name) => bail!("the environment variable {name} is empty"),
-            }
-        }
-        Ok(secret)
-    }
-}
-
-#[cfg(unix)]
-fn refuse_if_open_to_others(path: &std::path::Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let shown = path.display();
-    let mode = fs::metadata(path)
-        .with_context(|| format!("cannot look at the password file {shown}"))?
-        .permissions()
-        .mode();
-    if mode & 0o007 != 0 {
-        bail!(
-            "the password file {shown} is open to others (mode {:04o}); close it with `chmod o= {shown}`",
-            mode & 0o7777
-        );
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn refuse_if_open_to_others(_: &std::path::Path) -> anyhow::Result<()> {
-    Ok(())
 }
 
 /// Reads `90s`, `5m`, `1h 30m`, `6h`, `1d`, `2w`, `1y`.
