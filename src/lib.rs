@@ -13,6 +13,7 @@
 //! everything, and nobody knows them.
 
 pub mod backend;
+pub mod cli;
 pub mod config;
 pub mod console;
 pub mod delivery;

@@ -1,3 +1,7 @@
-//! The `postroom` binary.
+//! The `postroom` binary: everything is in [`postroom::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postroom::cli::main(std::env::args_os())
+}

@@ -16,6 +16,7 @@ pub use parse::{BackendFacts, SubmissionError, SubmitDefaults};
 pub use receiver::{Delivery, Message, Receiver};
 pub use state::{Reason, State, Status};
 pub use submission::{NewReceiver, Submission};
+pub(crate) use text::is_dangerous;
 pub use text::{DisplayText, Text};
 
 /// A point in time, always UTC; days are made local only where a person reads or asks.

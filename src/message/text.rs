@@ -88,7 +88,7 @@ impl fmt::Display for DisplayText {
 
 /// Whether a terminal or a reader's eye could be misled by `c`: controls (C0, C1, DEL), bidi controls, line and paragraph separators,
 /// zero-width and other invisible format characters, tags, and the variation selectors supplement.
-fn is_dangerous(c: char) -> bool {
+pub(crate) fn is_dangerous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

@@ -1,0 +1,223 @@
+//! What operators do to receivers: one shape for resend, hold, release, cancel and mark-sent.
+
+use std::{
+    collections::HashSet,
+    io::{self, IsTerminal as _},
+    ops::ControlFlow,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    Outcome,
+    context::{Globals, acting, query},
+    error::Usage,
+    output::receivers,
+    prompt::confirm,
+};
+use crate::{
+    message::{ReceiverId, Status},
+    query::Query,
+    store::{Action, Affected, Target},
+};
+
+/// Whom an action means, and whether it is to be done.
+#[derive(clap::Args)]
+pub(super) struct Whom {
+    /// Which receivers: words, field:value, -not; several are joined by a space. One that begins with `-` goes after `--`
+    query: Vec<String>,
+    /// These receivers, by number
+    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., conflicts_with = "query")]
+    id: Vec<i64>,
+    /// Every receiver there is
+    #[arg(long, conflicts_with_all = ["query", "id"])]
+    all: bool,
+    /// Say what would be touched, and touch nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Mark receivers for sending again, whatever their status; `deliver`, `run` or a console sends them
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  postroom resend status:error code:5.1.1 --dry-run\n  postroom resend --id 104233 --yes"
+)]
+pub(super) struct ResendArgs {
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// Stop receivers that are not sent yet, or failed, until they are released
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  postroom hold type:newsletter\n  postroom hold --all --yes")]
+pub(super) struct HoldArgs {
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// Let held receivers go on
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  postroom release is:held type:newsletter\n  postroom release is:held --yes"
+)]
+pub(super) struct ReleaseArgs {
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// Give receivers up: those not sent, failed, or unconfirmed
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  postroom cancel key:order-1842\n  postroom cancel to:@example.com status:failed --dry-run"
+)]
+pub(super) struct CancelArgs {
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// Say that unconfirmed receivers did get their message
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  postroom mark-sent reason:unconfirmed to:@example.com\n  postroom mark-sent --id 104233"
+)]
+pub(super) struct MarkSentArgs {
+    #[command(flatten)]
+    whom: Whom,
+}
+
+pub(super) fn resend(globals: &Globals, args: &ResendArgs) -> Outcome {
+    act(globals, Action::Resend, &args.whom)
+}
+
+pub(super) fn hold(globals: &Globals, args: &HoldArgs) -> Outcome {
+    act(globals, Action::Hold, &args.whom)
+}
+
+pub(super) fn release(globals: &Globals, args: &ReleaseArgs) -> Outcome {
+    act(globals, Action::Release, &args.whom)
+}
+
+pub(super) fn cancel(globals: &Globals, args: &CancelArgs) -> Outcome {
+    act(globals, Action::Cancel, &args.whom)
+}
+
+pub(super) fn mark_sent(globals: &Globals, args: &MarkSentArgs) -> Outcome {
+    act(globals, Action::MarkSent, &args.whom)
+}
+
+fn act(globals: &Globals, action: Action, whom: &Whom) -> Outcome {
+    let config = globals.config()?;
+    let (words, target) = target(action, whom)?;
+    if whom.dry_run {
+        let would = globals.look(&config)?.affected(action, &target)?;
+        println!(
+            "{}",
+            summary(&format!("{}: would touch", action.name()), &would, &target)
+        );
+        return Ok(0);
+    }
+    let store = globals.open(&config)?;
+    if !whom.yes {
+        let would = store.reader()?.affected(action, &target)?;
+        let said = summary(&format!("{}: would touch", action.name()), &would, &target);
+        if would.total() == 0 {
+            println!("{said}");
+            return Ok(0);
+        }
+        eprintln!("{said}");
+        if !confirm(&format!("{} {}?", verb(action), receivers(would.total())))? {
+            eprintln!("Nothing was done.");
+            return Ok(1);
+        }
+    }
+    let bar = progress();
+    let done = store.act(action, &target, &acting(&config, words), &mut |so_far| {
+        bar.set_position(so_far.total());
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    println!(
+        "{}",
+        summary(&format!("{}: touched", action.name()), &done?, &target)
+    );
+    Ok(0)
+}
+
+/// The target, and the words for it in the audit log.
+fn target(action: Action, whom: &Whom) -> anyhow::Result<(String, Target)> {
+    if !whom.id.is_empty() {
+        let words: Vec<_> = whom.id.iter().map(ToString::to_string).collect();
+        let ids = whom.id.iter().copied().map(ReceiverId).collect();
+        return Ok((format!("id:{}", words.join(",")), Target::Ids(ids)));
+    }
+    if whom.all {
+        return Ok(("all".to_owned(), Target::Query(Query::default())));
+    }
+    let (text, query) = query(&whom.query)?;
+    if query.terms.is_empty() {
+        let name = action.name();
+        return Err(Usage(format!(
+            "`{name}` needs to know whom: a query, --id N or --all (see `postroom {name} --help`)"
+        ))
+        .into());
+    }
+    Ok((text, Target::Query(query)))
+}
+
+const fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Resend => "Send again to",
+        Action::Hold => "Hold",
+        Action::Release => "Release",
+        Action::Cancel => "Cancel",
+        Action::MarkSent => "Mark as sent",
+    }
+}
+
+/// `resend: touched 12 receivers (3 Not sent, 9 Failed)`, and what was left alone and why.
+fn summary(begin: &str, affected: &Affected, target: &Target) -> String {
+    let by_status: Vec<_> = Status::ALL
+        .iter()
+        .zip(affected.by_status)
+        .filter(|(_, n)| *n > 0)
+        .map(|(status, n)| format!("{n} {status}"))
+        .collect();
+    let touched = receivers(affected.total());
+    let mut parts = vec![if by_status.is_empty() {
+        format!("{begin} {touched}")
+    } else {
+        format!("{begin} {touched} ({})", by_status.join(", "))
+    }];
+    let mut left = |n: u64, why: &str| {
+        if n > 0 {
+            parts.push(format!("{n} {why}"));
+        }
+    };
+    left(affected.armed, "left alone: being sent at this moment");
+    left(
+        affected.not_applicable,
+        "left alone: their status does not allow it",
+    );
+    if let Target::Ids(ids) = target {
+        let known = affected.total() + affected.armed + affected.not_applicable;
+        let asked: HashSet<_> = ids.iter().collect();
+        left(
+            (asked.len() as u64).saturating_sub(known),
+            "of the numbers do not exist",
+        );
+    }
+    parts.join("; ")
+}
+
+/// A counter on a terminal; nothing on a pipe.
+fn progress() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {pos} receivers")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::no_length().with_style(style)
+}

@@ -1,0 +1,110 @@
+//! The global flags, and what they lead to: the config, the store, the operator.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::anyhow;
+use chrono::Utc;
+use clap::{Args, ValueEnum};
+
+use super::{error::Usage, operator::operator};
+use crate::{
+    config::Config,
+    query::{Context, Query},
+    store::{Acting, Reader, Store},
+};
+
+/// Flags that every command takes.
+#[derive(Args)]
+pub(super) struct Globals {
+    /// The store to work on [default: the config's, else $XDG_DATA_HOME/postroom/postroom.db]
+    #[arg(
+        long,
+        global = true,
+        env = "POSTROOM_STORE",
+        value_name = "FILE",
+        hide_env = false
+    )]
+    pub(super) store: Option<PathBuf>,
+    /// The config to read [default: $XDG_CONFIG_HOME/postroom/config.toml, else /etc/postroom/config.toml]
+    #[arg(long, global = true, env = "POSTROOM_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Whether to colour what is written
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = false
+    )]
+    pub(super) color: Color,
+    /// Log one level more (to stderr); twice for two
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Also into a file or a pipe
+    Always,
+    /// Never
+    Never,
+}
+
+impl Globals {
+    pub(super) fn config(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(self.config.as_deref())?)
+    }
+
+    pub(super) fn store_path(&self, config: &Config) -> anyhow::Result<PathBuf> {
+        config
+            .store_path(self.store.as_deref())
+            .ok_or_else(|| anyhow!("no home folder is known here, so there is no usual place for the store: name one with --store"))
+    }
+
+    /// The store, to read and write.
+    pub(super) fn open(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
+        Ok(Arc::new(Store::open(&self.store_path(config)?)?))
+    }
+
+    /// The store, to look only.
+    pub(super) fn look(&self, config: &Config) -> anyhow::Result<Reader> {
+        Ok(Store::open_read_only(&self.store_path(config)?)?.reader()?)
+    }
+
+    /// Whether stdout may have colours.
+    pub(super) fn colour(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let asked_not_to =
+                    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                io::stdout().is_terminal() && !asked_not_to
+            }
+        }
+    }
+}
+
+/// The query that the arguments make, joined by a space.
+pub(super) fn query(words: &[String]) -> anyhow::Result<(String, Query)> {
+    let text = words.join(" ");
+    let query =
+        Query::parse(&text, &Context::local()).map_err(|error| Usage::query(&text, &error))?;
+    Ok((text, query))
+}
+
+/// Who acts now, on what.
+pub(super) fn acting(config: &Config, target: impl Into<String>) -> Acting {
+    Acting {
+        who: operator(),
+        target: target.into(),
+        now: Utc::now(),
+        resend_limit: config.delivery.resend_limit(),
+    }
+}

@@ -1,0 +1,84 @@
+use std::io::{self, IsTerminal as _};
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Outcome, context::Globals, engine, output::json_line};
+use crate::delivery::{Tally, Work};
+
+/// One pass: try once what is due now, then end; for cron
+#[derive(clap::Args)]
+#[command(
+    after_help = "Exit code 0 also when receivers failed or a backend is down: `status` tells that.\n\nExamples:\n  postroom deliver\n  postroom deliver --format json"
+)]
+pub(super) struct Args {
+    /// How to write the summary
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One line in words
+    Text,
+    /// One object: how many receivers were sent, failed, error, unconfirmed, or met a backend that does not work
+    Json,
+}
+
+pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+    let bar = progress();
+    let ran = engine::run(
+        globals,
+        "deliver",
+        Work::Pass,
+        |_| {},
+        |tally| {
+            bar.set_position(tried(&tally));
+            bar.set_message(words(&tally));
+            bar.tick();
+        },
+    );
+    bar.finish_and_clear();
+    let ran = ran?;
+    if ran.stopped {
+        eprintln!("postroom: stopped by a signal before the pass was over");
+    }
+    match args.format {
+        Format::Json => json_line(io::stdout().lock(), &ran.tally)?,
+        Format::Text => println!("{}", words(&ran.tally)),
+    }
+    Ok(u8::from(ran.stopped))
+}
+
+fn tried(tally: &Tally) -> u64 {
+    tally.sent + tally.failed + tally.error + tally.unconfirmed + tally.backend
+}
+
+/// `3 sent, 1 failed, 0 error`, and what else there was.
+pub(super) fn words(tally: &Tally) -> String {
+    let mut words = vec![
+        format!("{} sent", tally.sent),
+        format!("{} failed", tally.failed),
+        format!("{} error", tally.error),
+    ];
+    if tally.unconfirmed > 0 {
+        words.push(format!("{} unconfirmed", tally.unconfirmed));
+    }
+    if tally.backend > 0 {
+        words.push(format!(
+            "{} met a backend that does not work",
+            tally.backend
+        ));
+    }
+    words.join(", ")
+}
+
+/// A counter on a terminal; nothing on a pipe.
+fn progress() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {pos} tried, {per_sec}: {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::no_length().with_style(style)
+}

@@ -1,0 +1,70 @@
+//! How errors reach the person: on stderr, the whole chain, harmless; and which exit code they mean.
+
+use std::{io, process::ExitCode};
+
+use crate::{message::DisplayText, query::QueryError};
+
+/// Something failed.
+const FAILED: u8 = 1;
+/// The command was used wrongly.
+const USAGE: u8 = 2;
+/// `status` could not look.
+const UNKNOWN: u8 = 3;
+
+/// A command that was used wrongly: what is wrong, and what would be right. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
+impl Usage {
+    /// A query that cannot be read, with its place.
+    pub(super) fn query(text: &str, error: &QueryError) -> Self {
+        let place = error.render(text).replace('\n', "\n  ");
+        Self(format!("this query cannot be read\n  {place}"))
+    }
+}
+
+/// Says why the arguments cannot be read, or answers `--help` and `--version`.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    // When nobody listens there is nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Says what failed, and gives the exit code it means.
+pub(super) fn report(failure: &anyhow::Error, status_asked: bool) -> ExitCode {
+    if is_broken_pipe(failure) {
+        // `postroom list | head`: the reader has seen enough.
+        return ExitCode::SUCCESS;
+    }
+    let mut chain = failure.chain();
+    let mut told = chain.next().map(ToString::to_string).unwrap_or_default();
+    for cause in chain {
+        let cause = cause.to_string();
+        // Some errors repeat their source in their own words.
+        if !told.contains(&cause) {
+            told.push_str("\n  caused by: ");
+            told.push_str(&cause);
+        }
+    }
+    eprintln!("postroom: {}", DisplayText::lines(&told));
+    ExitCode::from(if failure.is::<Usage>() {
+        USAGE
+    } else if status_asked {
+        UNKNOWN
+    } else {
+        FAILED
+    })
+}
+
+fn is_broken_pipe(failure: &anyhow::Error) -> bool {
+    failure.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

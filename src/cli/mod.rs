@@ -1,0 +1,113 @@
+//! The command line: one file per command, arguments in, output out, no logic. What everybody shares lies beside them: [`output`], [`context`],
+//! [`error`].
+
+mod act;
+mod backend;
+mod columns;
+mod context;
+mod deliver;
+mod engine;
+mod error;
+mod init;
+mod list;
+mod logging;
+mod migrate;
+mod operator;
+mod output;
+mod prompt;
+mod receiver;
+mod resend_failed;
+mod run;
+mod show;
+mod status;
+mod submit;
+mod table;
+mod ways;
+
+use std::{ffi::OsString, process::ExitCode, sync::LazyLock};
+
+use clap::{Parser, Subcommand};
+
+use context::Globals;
+pub use operator::operator;
+
+use crate::store::SCHEMA;
+
+/// The status a command ends with when nothing failed: 0 but where it has something else to say.
+type Outcome = anyhow::Result<u8>;
+
+/// The console for the email and SMS that your application sends: see what did not arrive, why, and send it again.
+#[derive(Parser)]
+#[command(
+    name = "postroom",
+    version = VERSION.as_str(),
+    about,
+    after_help = "Without a command the console opens.\n\nExamples:\n  postroom init\n  postroom list status:failed,error created:<7d\n\nExit codes: 0 done, 1 failed, 2 wrong usage (`status` has its own).",
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Args),
+    Submit(submit::Args),
+    Deliver(deliver::Args),
+    Run(run::Args),
+    List(list::Args),
+    Show(show::Args),
+    Resend(act::ResendArgs),
+    ResendFailed(resend_failed::Args),
+    Hold(act::HoldArgs),
+    Release(act::ReleaseArgs),
+    Cancel(act::CancelArgs),
+    MarkSent(act::MarkSentArgs),
+    Backend(backend::Args),
+    Status(status::Args),
+    Migrate(migrate::Args),
+}
+
+/// With the schema's number: it tells whether two versions can share a store.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (schema {SCHEMA})", env!("CARGO_PKG_VERSION")));
+
+/// Reads the arguments, does what they say, and tells on stderr what went wrong.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return error::usage(&error),
+    };
+    let status_asked = matches!(cli.command, Command::Status(_));
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => error::report(&failure, status_asked),
+    }
+}
+
+fn run(Cli { globals, command }: Cli) -> Outcome {
+    match &command {
+        Command::Run(_) => logging::start(tracing::Level::INFO, globals.verbose),
+        _ => logging::start(tracing::Level::WARN, globals.verbose),
+    }
+    match command {
+        Command::Init(args) => init::run(&globals, &args),
+        Command::Submit(args) => submit::run(&globals, &args),
+        Command::Deliver(args) => deliver::run(&globals, &args),
+        Command::Run(args) => run::run(&globals, &args),
+        Command::List(args) => list::run(&globals, &args),
+        Command::Show(args) => show::run(&globals, &args),
+        Command::Resend(args) => act::resend(&globals, &args),
+        Command::ResendFailed(args) => resend_failed::run(&globals, &args),
+        Command::Hold(args) => act::hold(&globals, &args),
+        Command::Release(args) => act::release(&globals, &args),
+        Command::Cancel(args) => act::cancel(&globals, &args),
+        Command::MarkSent(args) => act::mark_sent(&globals, &args),
+        Command::Backend(args) => backend::run(&globals, &args),
+        Command::Status(args) => status::run(&globals, &args),
+        Command::Migrate(args) => migrate::run(&globals, &args),
+    }
+}

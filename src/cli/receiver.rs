@@ -1,0 +1,161 @@
+//! A receiver in JSON: the keys that scripts rely on.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::output::utc;
+use crate::{
+    message::{Attempt, Body, Content, Delivery, Outcome, Text},
+    store::{Detail, Row},
+};
+
+/// A receiver in one JSON object.
+#[derive(Serialize)]
+pub(super) struct ReceiverJson<'a> {
+    id: i64,
+    message_id: i64,
+    message_key: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    created_at: String,
+    subject: &'a str,
+    user: Option<&'a str>,
+    identity: &'a str,
+    backend: &'a str,
+    language: &'a str,
+    status: &'static str,
+    reason: &'static str,
+    failed_count: u32,
+    sent_count: u32,
+    sent_at: Option<String>,
+    next_attempt_at: Option<String>,
+    sending: bool,
+    delivery: Option<Delivery>,
+}
+
+impl<'a> From<&'a Row> for ReceiverJson<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self {
+            id: row.id.0,
+            message_id: row.message_id.0,
+            message_key: row.message_key.raw(),
+            kind: row.kind.raw(),
+            created_at: utc(row.created_at),
+            subject: row.subject.raw(),
+            user: row.user.as_ref().map(Text::raw),
+            identity: row.identity.raw(),
+            backend: row.backend.raw(),
+            language: row.language.raw(),
+            status: row.state.status().name(),
+            reason: row.state.reason().name(),
+            failed_count: row.failed_count,
+            sent_count: row.sent_count,
+            sent_at: row.sent_at.map(utc),
+            next_attempt_at: row.next_attempt_at.map(utc),
+            sending: row.sending,
+            delivery: row.delivery,
+        }
+    }
+}
+
+/// Everything about one receiver in one JSON object.
+#[derive(Serialize)]
+pub(super) struct DetailJson<'a> {
+    #[serde(flatten)]
+    receiver: ReceiverJson<'a>,
+    message_status: &'static str,
+    from: Option<&'a str>,
+    created_by: Option<&'a str>,
+    uid: &'a str,
+    content: Value,
+    metadata: Value,
+    message_metadata: &'a Value,
+    receiver_metadata: &'a Value,
+    attempts: Vec<AttemptJson<'a>>,
+}
+
+impl<'a> From<&'a Detail> for DetailJson<'a> {
+    fn from(detail: &'a Detail) -> Self {
+        Self {
+            receiver: (&detail.row).into(),
+            message_status: detail.message_status,
+            from: detail.from.as_ref().map(Text::raw),
+            created_by: detail.created_by.as_ref().map(Text::raw),
+            uid: detail.uid.raw(),
+            content: content(&detail.content),
+            metadata: together(&detail.message_metadata, &detail.receiver_metadata),
+            message_metadata: &detail.message_metadata,
+            receiver_metadata: &detail.receiver_metadata,
+            attempts: detail.attempts.iter().map(AttemptJson::from).collect(),
+        }
+    }
+}
+
+fn content(content: &Content) -> Value {
+    match &content.body {
+        Body::Parts { text, html } => {
+            json!({"subject": content.subject, "text": text, "html": html})
+        }
+        Body::Raw(bytes) => {
+            json!({"subject": content.subject, "raw": String::from_utf8_lossy(bytes)})
+        }
+    }
+}
+
+/// The receiver's metadata laid over the message's: what a backend sees as context.
+fn together(message: &Value, receiver: &Value) -> Value {
+    match (message, receiver) {
+        (Value::Object(message), Value::Object(receiver)) => {
+            let both: Map<_, _> = message
+                .iter()
+                .chain(receiver)
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
+            Value::Object(both)
+        }
+        (message, Value::Null) => message.clone(),
+        (Value::Null, receiver) => receiver.clone(),
+        (message, Value::Object(receiver)) if receiver.is_empty() => message.clone(),
+        (_, receiver) => receiver.clone(),
+    }
+}
+
+#[derive(Serialize)]
+struct AttemptJson<'a> {
+    number: usize,
+    started_at: String,
+    ended_at: Option<String>,
+    outcome: Option<Outcome>,
+    code: Option<u16>,
+    enhanced_code: Option<&'a str>,
+    server: Option<&'a str>,
+    phase: Option<&'a str>,
+    error: Option<&'a str>,
+    traceback: Option<&'a str>,
+    transcript: Option<&'a str>,
+    reply: Option<&'a str>,
+    by: &'a str,
+    late: Option<&'a str>,
+}
+
+impl<'a> From<&'a Attempt> for AttemptJson<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
+        let raw = |text: &'a Option<Text>| text.as_ref().map(Text::raw);
+        Self {
+            number: attempt.number,
+            started_at: utc(attempt.started_at),
+            ended_at: attempt.ended_at.map(utc),
+            outcome: attempt.outcome,
+            code: attempt.code,
+            enhanced_code: raw(&attempt.enhanced_code),
+            server: raw(&attempt.server),
+            phase: raw(&attempt.phase),
+            error: raw(&attempt.error),
+            traceback: raw(&attempt.traceback),
+            transcript: raw(&attempt.transcript),
+            reply: raw(&attempt.reply),
+            by: attempt.by.raw(),
+            late: raw(&attempt.late),
+        }
+    }
+}

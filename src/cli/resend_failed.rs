@@ -1,0 +1,24 @@
+use super::{
+    Outcome,
+    context::{Globals, acting},
+    output::receivers,
+};
+
+/// Make every Failed receiver within the resend limit due now; marks only, `deliver` or `run` sends
+#[derive(clap::Args)]
+#[command(
+    after_help = "Held ones and those being sent stay as they are.\n\nExamples:\n  postroom resend-failed\n  postroom resend-failed && postroom deliver"
+)]
+pub(super) struct Args {}
+
+pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
+    let config = globals.config()?;
+    let store = globals.open(&config)?;
+    let done = store.resend_failed(&acting(&config, "status:failed"))?;
+    println!(
+        "{} due now, {} exceeded the resend limit",
+        receivers(done.due),
+        done.exceeded
+    );
+    Ok(0)
+}

@@ -1,0 +1,178 @@
+use std::io::{self, BufWriter, Write};
+
+use anyhow::anyhow;
+use clap::ValueEnum;
+
+use super::{
+    Outcome,
+    context::Globals,
+    output::{json_line, local_exact},
+    receiver::DetailJson,
+};
+use crate::{
+    message::{Attempt, Body, DisplayText, ReceiverId, Text},
+    store::Detail,
+};
+
+/// Show one receiver with every attempt: what was said, what went wrong, the traceback
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  postroom show 104233\n  postroom show 104233 --format json")]
+pub(super) struct Args {
+    /// The receiver's number, as `list` shows it
+    #[arg(value_name = "ID")]
+    id: i64,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For reading, in local time
+    Text,
+    /// One object on one line
+    Json,
+}
+
+pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+    let config = globals.config()?;
+    let reader = globals.look(&config)?;
+    let detail = reader.detail(ReceiverId(args.id))?.ok_or_else(|| {
+        anyhow!(
+            "there is no receiver {}: `postroom list` shows which there are",
+            args.id
+        )
+    })?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    match args.format {
+        Format::Json => json_line(&mut out, &DetailJson::from(&detail))?,
+        Format::Text => text(&mut out, &detail)?,
+    }
+    out.flush()?;
+    Ok(0)
+}
+
+fn text(out: &mut dyn Write, detail: &Detail) -> io::Result<()> {
+    let row = &detail.row;
+    let state = format!("{}, {}", row.state.status(), row.state.reason());
+    let mut field = |name: &str, value: &DisplayText| -> io::Result<()> {
+        if value.as_str().is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "{name:<12} {value}")
+    };
+    let plain = |text: String| DisplayText::line(&text);
+    let time = |at: Option<_>| plain(at.map(local_exact).unwrap_or_default());
+    let shown = |text: &Option<Text>| text.as_ref().map(Text::shown).unwrap_or_default();
+    field("Receiver", &plain(row.id.to_string()))?;
+    field("To", &row.identity.shown())?;
+    field("User", &shown(&row.user))?;
+    field("Subject", &row.subject.shown())?;
+    field("Status", &plain(state))?;
+    if row.sending {
+        field("Sending", &plain("an engine holds it now".to_owned()))?;
+    }
+    field("Failed", &plain(row.failed_count.to_string()))?;
+    field("Sent", &plain(row.sent_count.to_string()))?;
+    field("Sent at", &time(row.sent_at))?;
+    field("Next try", &time(row.next_attempt_at))?;
+    field(
+        "Delivery",
+        &plain(
+            row.delivery
+                .map_or("", crate::message::Delivery::name)
+                .to_owned(),
+        ),
+    )?;
+    field("Backend", &row.backend.shown())?;
+    field("Language", &row.language.shown())?;
+    field("Type", &row.kind.shown())?;
+    field(
+        "Message",
+        &plain(format!("{}, {}", row.message_id, detail.message_status)),
+    )?;
+    field("Key", &row.message_key.shown())?;
+    field("From", &shown(&detail.from))?;
+    field("Created", &time(Some(row.created_at)))?;
+    field("Created by", &shown(&detail.created_by))?;
+    field("Uid", &detail.uid.shown())?;
+    field("Metadata", &metadata(detail))?;
+    for attempt in &detail.attempts {
+        self::attempt(out, attempt)?;
+    }
+    writeln!(out, "\nContent")?;
+    match &detail.content.body {
+        Body::Parts { text, .. } => block(out, &DisplayText::lines(text)),
+        Body::Raw(bytes) => block(out, &DisplayText::lines(&String::from_utf8_lossy(bytes))),
+    }
+}
+
+fn metadata(detail: &Detail) -> DisplayText {
+    let given = |value: &serde_json::Value| {
+        let empty = value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+        (!empty).then(|| value.to_string())
+    };
+    let both: Vec<_> = [&detail.message_metadata, &detail.receiver_metadata]
+        .into_iter()
+        .filter_map(given)
+        .collect();
+    DisplayText::line(&both.join(" "))
+}
+
+fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
+    let outcome = attempt
+        .outcome
+        .map_or("running", crate::message::Outcome::name);
+    write!(out, "\nAttempt {} {outcome}", attempt.number)?;
+    if let Some(code) = attempt.code {
+        write!(out, ", {code}")?;
+    }
+    if let Some(enhanced) = &attempt.enhanced_code {
+        write!(out, " {}", enhanced.shown())?;
+    }
+    write!(out, ", {}", local_exact(attempt.started_at))?;
+    if let Some(ended_at) = attempt.ended_at {
+        let took = (ended_at - attempt.started_at).num_milliseconds();
+        write!(out, ", {took} ms")?;
+    }
+    if let Some(server) = &attempt.server {
+        write!(out, ", {}", server.shown())?;
+    }
+    if let Some(phase) = &attempt.phase {
+        write!(out, ", {}", phase.shown())?;
+    }
+    writeln!(out, ", by {}", attempt.by.shown())?;
+    let raw = |text: &Option<Text>| {
+        text.as_ref()
+            .map_or(String::new(), |text| text.raw().to_owned())
+    };
+    let error = raw(&attempt.error);
+    let parts = [
+        // A traceback begins with the error.
+        (
+            None,
+            if raw(&attempt.traceback).starts_with(&error) {
+                String::new()
+            } else {
+                error
+            },
+        ),
+        (None, raw(&attempt.reply)),
+        (Some("Late"), raw(&attempt.late)),
+        (Some("Traceback"), raw(&attempt.traceback)),
+        (Some("Transcript"), raw(&attempt.transcript)),
+    ];
+    for (heading, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
+        if let Some(heading) = heading {
+            writeln!(out, "  {heading}")?;
+        }
+        block(out, &DisplayText::lines(part))?;
+    }
+    Ok(())
+}
+
+fn block(out: &mut dyn Write, text: &DisplayText) -> io::Result<()> {
+    text.as_str()
+        .lines()
+        .try_for_each(|line| writeln!(out, "  {line}").map(drop))
+}

@@ -1,0 +1,270 @@
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read as _, Write},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use chrono::Utc;
+use serde_json::json;
+
+use super::{Outcome, context::Globals, output::json_line, ways::submit_defaults};
+use crate::{
+    message::{Submission, SubmissionError, SubmitDefaults},
+    store::{Receipt, Store},
+};
+
+/// What is read at once: as many lines as lie in it share a commit.
+const BUFFER: usize = 1 << 20;
+/// No more lines than these share a commit.
+const LINES: usize = 1000;
+/// A longer line is refused rather than held in memory.
+const LONGEST: usize = 64 << 20;
+
+/// Hand messages over: JSON Lines in, one receipt a line out, in the same order
+#[derive(clap::Args)]
+#[command(
+    after_help = "A line:\n  {\"key\":\"order-1842\",\"type\":\"receipt\",\"from\":\"Shop <shop@example.com>\",\n   \"content\":{\"en\":{\"subject\":\"Your order\",\"text\":\"…\"}},\"receivers\":[{\"to\":\"april@example.com\",\"user\":\"april\"}]}\n\nA key makes a repeat harmless. Exit code 1 when a line was refused; the good ones are taken all the same.\n\nExamples:\n  postroom submit messages.jsonl\n  my-application | postroom submit --strict -"
+)]
+pub(super) struct Args {
+    /// The file to read; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// Take all lines or none
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+    let config = globals.config()?;
+    let store = globals.open(&config)?;
+    let input: Box<dyn io::Read> = if args.file.as_os_str() == "-" {
+        Box::new(io::stdin())
+    } else {
+        let shown = args.file.display();
+        Box::new(File::open(&args.file).with_context(|| format!("cannot read {shown}"))?)
+    };
+    let mut lines = Lines {
+        input: BufReader::with_capacity(BUFFER, input),
+        number: 0,
+        defaults: submit_defaults(&config),
+    };
+    let mut desk = Desk {
+        store: &store,
+        out: BufWriter::new(io::stdout().lock()),
+        refused: false,
+    };
+    if args.strict {
+        let mut all = Vec::new();
+        while let Some(line) = lines.next()? {
+            all.push(line);
+        }
+        desk.all_or_none(all)?;
+    } else {
+        let mut batch = Vec::new();
+        while let Some(line) = lines.next()? {
+            batch.push(line);
+            // Who writes a line and waits for its receipt gets it at once; who writes many gets one commit for many.
+            if batch.len() >= LINES || !lines.has_next_at_hand() {
+                desk.each(std::mem::take(&mut batch))?;
+            }
+        }
+        desk.each(batch)?;
+    }
+    Ok(u8::from(desk.refused))
+}
+
+/// A line that was read, counted from 1.
+struct Line {
+    number: usize,
+    parsed: Result<Submission, SubmissionError>,
+}
+
+struct Lines {
+    input: BufReader<Box<dyn io::Read>>,
+    number: usize,
+    defaults: SubmitDefaults,
+}
+
+impl Lines {
+    /// The next line that is not blank.
+    fn next(&mut self) -> anyhow::Result<Option<Line>> {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let limit = LONGEST as u64 + 1;
+            if self
+                .input
+                .by_ref()
+                .take(limit)
+                .read_until(b'\n', &mut bytes)
+                .context("cannot read the messages")?
+                == 0
+            {
+                return Ok(None);
+            }
+            self.number += 1;
+            if self.number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
+                bytes.drain(..3);
+            }
+            if bytes.len() > LONGEST {
+                self.input.skip_until(b'\n')?;
+                return Ok(Some(self.refused("the line is longer than 64 MiB")));
+            }
+            if !bytes.trim_ascii().is_empty() {
+                break;
+            }
+        }
+        Ok(Some(match std::str::from_utf8(&bytes) {
+            Ok(text) => Line {
+                number: self.number,
+                parsed: Submission::parse(text.trim(), &self.defaults),
+            },
+            Err(error) => {
+                let at = error.valid_up_to() + 1;
+                self.refused(&format!(
+                    "the line is not UTF-8 (byte {at}); raw_base64 carries other bytes"
+                ))
+            }
+        }))
+    }
+
+    fn refused(&self, why: &str) -> Line {
+        let error = SubmissionError {
+            key: None,
+            field: None,
+            message: why.to_owned(),
+        };
+        Line {
+            number: self.number,
+            parsed: Err(error),
+        }
+    }
+
+    fn has_next_at_hand(&self) -> bool {
+        self.input.buffer().contains(&b'\n')
+    }
+}
+
+struct Desk<'a, W: Write> {
+    store: &'a Store,
+    out: W,
+    refused: bool,
+}
+
+impl<W: Write> Desk<'_, W> {
+    /// Stores the good ones and says what became of every one.
+    fn each(&mut self, lines: Vec<Line>) -> anyhow::Result<()> {
+        let (slips, good) = apart(lines);
+        let receipts = self.store.submit(&good, Utc::now())?;
+        let mut receipts = receipts.iter();
+        for (line, refused) in &slips {
+            match refused {
+                Some(error) => self.error(*line, error)?,
+                None => {
+                    if let Some(receipt) = receipts.next() {
+                        self.receipt(*line, receipt)?;
+                    }
+                }
+            }
+        }
+        Ok(self.out.flush()?)
+    }
+
+    /// Stores all when all are good, else none.
+    fn all_or_none(&mut self, lines: Vec<Line>) -> anyhow::Result<()> {
+        let (slips, good) = apart(lines);
+        let sound = good.len() == slips.len();
+        let receipts = if sound {
+            self.store.submit_all_or_none(&good, Utc::now())?
+        } else {
+            Vec::new()
+        };
+        let stored = sound
+            && !receipts
+                .iter()
+                .any(|receipt| matches!(receipt, Receipt::Conflict { .. }));
+        let mut good = good.into_iter().enumerate();
+        for (line, refused) in slips {
+            if let Some(error) = refused {
+                self.error(line, &error)?;
+                continue;
+            }
+            let Some((index, submission)) = good.next() else {
+                continue;
+            };
+            match receipts.get(index) {
+                Some(receipt) if stored || matches!(receipt, Receipt::Conflict { .. }) => {
+                    self.receipt(line, receipt)?;
+                }
+                _ => self.error(line, &not_stored(submission.key))?,
+            }
+        }
+        Ok(self.out.flush()?)
+    }
+
+    fn receipt(&mut self, line: usize, receipt: &Receipt) -> anyhow::Result<()> {
+        let receipt = match receipt {
+            Receipt::Stored {
+                key,
+                message,
+                receivers,
+            } => {
+                json!({"key": key, "result": "stored", "message_id": message.0, "receivers": receivers})
+            }
+            Receipt::Already { key, message } => {
+                json!({"key": key, "result": "already", "message_id": message.0})
+            }
+            Receipt::Conflict { key, message } => {
+                let error = SubmissionError {
+                    key: Some(key.clone()),
+                    field: Some("key".to_owned()),
+                    message: format!(
+                        "message {message} has this key and says something else: nothing was changed"
+                    ),
+                };
+                return self.error(line, &error);
+            }
+        };
+        json_line(&mut self.out, &receipt)
+    }
+
+    fn error(&mut self, line: usize, error: &SubmissionError) -> anyhow::Result<()> {
+        self.refused = true;
+        let SubmissionError {
+            key,
+            field,
+            message,
+        } = error;
+        let receipt =
+            json!({"line": line, "key": key, "result": "error", "field": field, "error": message});
+        json_line(&mut self.out, &receipt)
+    }
+}
+
+fn not_stored(key: Option<String>) -> SubmissionError {
+    SubmissionError {
+        key,
+        field: None,
+        message: "not stored: another line was refused, and --strict takes all or none".to_owned(),
+    }
+}
+
+/// The number of each line with its refusal, if it was refused, and those that were not.
+fn apart(lines: Vec<Line>) -> (Vec<(usize, Option<SubmissionError>)>, Vec<Submission>) {
+    let mut good = Vec::with_capacity(lines.len());
+    let slips = lines
+        .into_iter()
+        .map(|line| {
+            let refused = match line.parsed {
+                Ok(submission) => {
+                    good.push(submission);
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            (line.number, refused)
+        })
+        .collect();
+    (slips, good)
+}

@@ -1,0 +1,142 @@
+//! Columns that line up, and fit the terminal if there is one.
+
+use std::io::Write;
+
+use unicode_truncate::UnicodeTruncateStr as _;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::message::DisplayText;
+
+/// Between two columns.
+const GAP: &str = "  ";
+/// A column that gives way keeps at least so much.
+const NARROWEST: usize = 8;
+
+/// How one column looks.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    pub(super) heading: &'static str,
+    pub(super) right: bool,
+    pub(super) gives_way: bool,
+}
+
+/// A cell: harmless text, and the SGR parameters of its colour, if any.
+pub(super) struct Cell {
+    pub(super) text: DisplayText,
+    pub(super) colour: Option<&'static str>,
+}
+
+impl From<DisplayText> for Cell {
+    fn from(text: DisplayText) -> Self {
+        Self { text, colour: None }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        DisplayText::line(&text).into()
+    }
+}
+
+/// A table that is written part by part: the first part sets the widths.
+pub(super) struct Table {
+    looks: Vec<Look>,
+    widths: Option<Vec<usize>>,
+    /// What fits on a line; `None`: everything does.
+    room: Option<usize>,
+}
+
+impl Table {
+    pub(super) fn new(looks: Vec<Look>, room: Option<usize>) -> Self {
+        Self {
+            looks,
+            widths: None,
+            room,
+        }
+    }
+
+    /// Writes some rows, before the first ones the headings.
+    pub(super) fn write(&mut self, out: &mut dyn Write, rows: &[Vec<Cell>]) -> std::io::Result<()> {
+        if self.widths.is_none() {
+            let widths = self.fit(rows);
+            let headings: Vec<Cell> = self
+                .looks
+                .iter()
+                .map(|look| DisplayText::line(look.heading).into())
+                .collect();
+            self.line(out, &headings, &widths)?;
+            self.widths = Some(widths);
+        }
+        let widths = self.widths.as_deref().unwrap_or_default();
+        rows.iter().try_for_each(|row| self.line(out, row, widths))
+    }
+
+    fn fit(&self, rows: &[Vec<Cell>]) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.looks.iter().map(|look| look.heading.width()).collect();
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.as_str().width());
+            }
+        }
+        let Some(room) = self.room else {
+            return widths;
+        };
+        let gaps = GAP.len() * self.looks.len().saturating_sub(1);
+        let mut too_much = (widths.iter().sum::<usize>() + gaps).saturating_sub(room);
+        // The widest gives way first, a cell at a time: columns end up alike.
+        while too_much > 0 {
+            let widest = widths
+                .iter_mut()
+                .zip(&self.looks)
+                .filter(|(width, look)| look.gives_way && **width > NARROWEST)
+                .max_by_key(|(width, _)| **width);
+            let Some((width, _)) = widest else { break };
+            *width -= 1;
+            too_much -= 1;
+        }
+        widths
+    }
+
+    fn line(&self, out: &mut dyn Write, cells: &[Cell], widths: &[usize]) -> std::io::Result<()> {
+        let mut line = String::new();
+        for (index, ((cell, look), &width)) in cells.iter().zip(&self.looks).zip(widths).enumerate()
+        {
+            if index > 0 {
+                line.push_str(GAP);
+            }
+            let text = self.cut(cell.text.as_str(), width);
+            let padding = " ".repeat(width.saturating_sub(text.width()));
+            if look.right {
+                line.push_str(&padding);
+            }
+            match cell.colour {
+                Some(colour) => {
+                    line.extend(["\u{1b}[", colour, "m", &text, "\u{1b}[0m"]);
+                }
+                None => line.push_str(&text),
+            }
+            if !look.right {
+                line.push_str(&padding);
+            }
+        }
+        writeln!(out, "{}", line.trim_end())
+    }
+
+    fn cut(&self, text: &str, width: usize) -> String {
+        if self.room.is_none() || text.width() <= width {
+            return text.to_owned();
+        }
+        let (kept, _) = text.unicode_truncate(width.saturating_sub(1));
+        format!("{kept}…")
+    }
+}
+
+/// The width of the terminal that stdout is, if it is one.
+pub(super) fn room() -> Option<usize> {
+    use std::io::IsTerminal as _;
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let (columns, _) = crossterm::terminal::size().ok()?;
+    Some(usize::from(columns)).filter(|&columns| columns > 0)
+}

@@ -1,0 +1,142 @@
+//! From the config to what submission and delivery need of it.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    backend::{Credentials, FileBackend, FileSettings, Smtp, SmtpSettings, Timeouts, Tls},
+    config::{self, Backend, Config, Kind},
+    delivery::{self, Direct, OnUnknown, Policy, Way},
+    message::{BackendFacts, SubmitDefaults},
+};
+
+/// What a submission may leave out, and what it may name.
+pub(super) fn submit_defaults(config: &Config) -> SubmitDefaults {
+    let facts = |backend: &Backend| BackendFacts {
+        mail: backend.kind.is_mail(),
+        has_from: backend.from.is_some(),
+    };
+    SubmitDefaults {
+        backend: config.default_backend().map(str::to_owned),
+        language: config.delivery.default_language.clone(),
+        backends: config
+            .backends
+            .iter()
+            .map(|(name, backend)| (name.clone(), facts(backend)))
+            .collect(),
+    }
+}
+
+/// Every configured way out with its rules.
+pub(super) fn ways(config: &Config) -> anyhow::Result<Vec<Way>> {
+    if config.backends.is_empty() {
+        let place = match &config.path {
+            Some(path) => path.display().to_string(),
+            None => "a config file (`postroom init` writes one)".to_owned(),
+        };
+        bail!(
+            "no backend is configured, so nothing can be delivered: add [backends.email] with host = \"…\" to {place}"
+        );
+    }
+    config
+        .backends
+        .iter()
+        .map(|(name, backend)| way(name, backend, config))
+        .collect()
+}
+
+/// One way out with its rules.
+pub(super) fn way(name: &str, backend: &Backend, config: &Config) -> anyhow::Result<Way> {
+    Ok(Way {
+        name: name.to_owned(),
+        backend: build(name, backend)
+            .with_context(|| format!("the backend `{name}` cannot be used"))?,
+        policy: Policy {
+            backoff: config.delivery.backoff.clone(),
+            resend_limit: config.delivery.resend_limit(),
+            retry_permanent: backend.permanent == config::Permanent::Retry,
+            on_unknown: match backend.on_unknown {
+                config::OnUnknown::Resend => OnUnknown::Resend,
+                config::OnUnknown::Hold => OnUnknown::Hold,
+            },
+        },
+        probe: backend.probe,
+    })
+}
+
+fn build(name: &str, backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Backend>> {
+    match &backend.kind {
+        Kind::File(path) => {
+            let settings = FileSettings {
+                name: name.to_owned(),
+                path: path.clone(),
+                from: backend.from.clone(),
+            };
+            Ok(Arc::new(Direct::new(
+                FileBackend::new(settings),
+                backend.connections,
+            )))
+        }
+        Kind::Smtp(smtp) => {
+            if smtp.rate.is_some() {
+                tracing::warn!(
+                    backend = name,
+                    "rate is not kept by this version yet: sending as fast as the server takes it"
+                );
+            }
+            Ok(Arc::new(Smtp::new(settings(name, backend, smtp)?)?))
+        }
+    }
+}
+
+fn settings(name: &str, backend: &Backend, smtp: &config::Smtp) -> anyhow::Result<SmtpSettings> {
+    let credentials = match &smtp.login {
+        None => None,
+        Some((username, secret)) => {
+            // It is read again for each connection; a mistake is told before the first.
+            secret.check()?;
+            Some(Credentials {
+                username: username.clone(),
+                secret: secret.clone(),
+            })
+        }
+    };
+    let config::Timeouts {
+        connect,
+        greeting,
+        mail,
+        rcpt,
+        data,
+        block,
+        dot,
+    } = smtp.timeouts;
+    Ok(SmtpSettings {
+        name: name.to_owned(),
+        host: smtp.host.clone(),
+        port: smtp.port,
+        tls: match smtp.tls {
+            config::Tls::Starttls => Tls::Starttls,
+            config::Tls::Implicit => Tls::Implicit,
+            config::Tls::None => Tls::None,
+        },
+        insecure: smtp.insecure,
+        ca_file: smtp.ca_file.clone(),
+        helo: smtp.helo.clone(),
+        credentials,
+        from: backend.from.clone(),
+        connections: backend.connections,
+        max_recipients: smtp.max_recipients,
+        max_messages: smtp.max_messages,
+        max_age: smtp.max_age,
+        timeouts: Timeouts {
+            connect,
+            greeting,
+            mail,
+            rcpt,
+            data,
+            block,
+            dot,
+        },
+    })
+}
