@@ -57,8 +57,14 @@ pub(super) fn unpack(codec: i64, body: &[u8]) -> rusqlite::Result<Content> {
     if codec == 0 {
         return serde_json::from_slice(body).map_err(|error| damaged(error.into()));
     }
-    let size = Decompressor::upper_bound(body)
-        .ok_or_else(|| damaged("a compressed content without its size".into()))?;
+    let size = match get_frame_content_size(body) {
+        Ok(Some(size)) if size <= LARGEST => size as usize,
+        _ => {
+            return Err(damaged(
+                "a compressed content without a size that could be true".into(),
+            ));
+        }
+    };
     let plain = DECOMPRESSOR
         .with_borrow_mut(|zstd| match zstd {
             Some(zstd) => zstd.decompress(body, size),
