@@ -360,7 +360,7 @@ impl Lane {
             return;
         }
         let mut inner = self.inner();
-        if matches!(inner.gate, Gate::Open | Gate::Probing) && !inner.stopping {
+        if inner.is_open() && !inner.stopping {
             inner.ready.push_front(batch);
             drop(inner);
             self.changed.notify_one();
@@ -383,6 +383,11 @@ impl Lane {
             .collect();
         let started_at = {
             let inner = self.inner();
+            if inner.stopping || !inner.is_open() {
+                drop(inner);
+                self.put_back(batch.clone());
+                return false;
+            }
             chosen
                 .first()
                 .and_then(|receiver| inner.hands.get(&receiver.id))
@@ -450,6 +455,10 @@ impl Lane {
         let worked = inner.gate == Gate::Probing && outcome != Outcome::Backend;
         if worked {
             inner.gate = Gate::Open;
+        }
+        if outcome == Outcome::Backend {
+            // Nothing more is claimed from this moment; for how long, `trouble` says next.
+            inner.gate = Gate::Closed;
         }
         if outcome == Outcome::Accepted {
             inner.lost.clear();
@@ -632,6 +641,11 @@ impl Lane {
 }
 
 impl Inner {
+    /// Whether anybody may pass.
+    fn is_open(&self) -> bool {
+        matches!(self.gate, Gate::Open | Gate::Probing)
+    }
+
     fn may_take(&self) -> bool {
         !self.ready.is_empty() && !self.stopping && !self.halted
     }

@@ -18,7 +18,12 @@
 mod process;
 mod tls;
 
-use std::{fmt::Display, fs, path::PathBuf, time::Duration};
+use std::{
+    fmt::Display,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use postroom::{demo::server::Server, store::Store};
 use serde::Deserialize;
@@ -27,6 +32,7 @@ use tempfile::TempDir;
 use toml::{Table, Value as Toml};
 
 pub use process::{Ran, Running};
+pub use rustix::process::Signal;
 pub use tls::Certificate;
 
 /// Long enough for whatever a test waits for, on a busy machine too.
@@ -189,6 +195,14 @@ impl Postroom {
     /// [`Postroom::show_json`] of the only receiver that matches.
     pub fn show_only(&self, query: &str) -> Value {
         self.show_json(&self.only(query)["id"])
+    }
+
+    /// Asks until it is so; each question runs the program, so that this does not spin.
+    pub fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + SOON;
+        while !is_so(self) {
+            assert!(Instant::now() < until, "waited in vain until {what}");
+        }
     }
 
     /// `status/reason` of the only receiver that matches.

@@ -1,0 +1,116 @@
+//! Several processes on one store.
+
+mod support;
+
+use postroom::demo::server::{Action, Phase, Script, Server};
+use support::{Postroom, SOON, Setup, message};
+
+#[test]
+fn three_deliverers_on_one_store_send_nobody_the_same_message_twice() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    let messages: Vec<_> = (0..1_500)
+        .map(|n| {
+            message(
+                &format!("m{n}"),
+                "feedback",
+                &[&format!("user{n}@example.com")],
+            )
+        })
+        .collect();
+    postroom.submit(&messages);
+    let deliverers: Vec<_> = (0..3)
+        .map(|_| postroom.start(&["deliver", "--format", "json"]))
+        .collect();
+    let sent: i64 = deliverers
+        .into_iter()
+        .map(|one| one.wait().ok().json_lines()[0]["sent"].as_i64().unwrap())
+        .sum();
+    assert_eq!(sent, 1_500);
+    server.with_ledger(|ledger| {
+        assert_eq!(ledger.duplicates(), []);
+        assert_eq!(ledger.entries.len(), 1_500);
+    });
+    assert_eq!(postroom.count("status:sent"), 1_500);
+}
+
+#[test]
+fn a_service_sends_what_another_process_stores_and_stops_cleanly_on_sigterm() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    let service = postroom.start(&["run"]);
+    postroom.submit(&[message("late", "feedback", &["april@example.com"])]);
+    assert!(server.wait_for(|ledger| ledger.entries.len() == 1, SOON));
+    let ran = service.terminate().ok();
+    assert_eq!(postroom.state_of(""), "sent/accepted");
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    let left: Vec<_> = std::fs::read_dir(postroom.folder())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains(".engine-"))
+        .collect();
+    assert_eq!(
+        left,
+        Vec::<String>::new(),
+        "an engine that left leaves no lock behind"
+    );
+}
+
+#[test]
+fn sigterm_waits_for_the_reply_under_way_and_writes_it_down() {
+    let server =
+        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
+            .unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.connections", 1)
+        .build();
+    postroom.submit(&[
+        message("a", "feedback", &["a@example.com"]),
+        message("b", "feedback", &["b@example.com"]),
+        message("c", "feedback", &["c@example.com"]),
+    ]);
+    let service = postroom.start(&["run"]);
+    assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
+    service.signal(support::Signal::TERM);
+    // The envelope of b went out behind the body of a; c was only claimed.
+    postroom.wait_until("what was not begun is free", |postroom| {
+        postroom.count("is:sending") == 2
+    });
+    server.release();
+    service.wait().ok();
+    assert_eq!(postroom.state_of("key:a"), "sent/accepted");
+    assert_eq!(postroom.state_of("key:b"), "not_sent/queued");
+    assert_eq!(postroom.state_of("key:c"), "not_sent/queued");
+    assert_eq!(postroom.count("is:sending"), 0);
+}
+
+#[test]
+fn an_emergency_hold_stops_what_is_claimed_and_leaves_what_is_being_sent() {
+    let server =
+        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
+            .unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.connections", 1)
+        .build();
+    let messages: Vec<_> = (0..50)
+        .map(|n| {
+            message(
+                &format!("m{n}"),
+                "feedback",
+                &[&format!("user{n}@example.com")],
+            )
+        })
+        .collect();
+    postroom.submit(&messages);
+    let delivering = postroom.start(&["deliver", "--format", "json"]);
+    assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
+    let told = postroom.run(&["hold", "--all", "--yes"]).ok();
+    assert_eq!(postroom.count("is:held"), 49, "{told:?}");
+    server.release();
+    let summary = &delivering.wait().ok().json_lines()[0];
+    assert_eq!(summary["sent"], 1);
+    server.with_ledger(|ledger| assert_eq!(ledger.entries.len(), 1));
+    assert_eq!(postroom.count("is:held"), 49);
+}

@@ -1,0 +1,157 @@
+//! A server that is away is nobody's fault but its own.
+
+mod support;
+
+use postroom::demo::server::{Action, Phase, Script, Server};
+use support::{SOON, Setup, Summary, message};
+
+fn recipients(n: usize) -> Vec<String> {
+    (0..n).map(|n| format!("user{n}@example.com")).collect()
+}
+
+#[test]
+fn while_the_server_is_down_nobody_is_an_error_and_when_it_returns_everything_goes_out_once() {
+    let mut server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Setup::new().smtp("email", &server).build();
+    server.stop();
+    let to = recipients(40);
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    postroom.submit(&[message("m", "feedback", &to)]);
+
+    for _ in 0..3 {
+        let summary = postroom.deliver();
+        assert_eq!(
+            summary,
+            Summary {
+                backend: 1,
+                ..Summary::default()
+            },
+            "one probe a pass, not a wave"
+        );
+    }
+    let rows = postroom.list_json("");
+    assert!(
+        rows.iter()
+            .all(|row| row["failed_count"] == 0 && row["status"] != "error")
+    );
+    assert_eq!(postroom.count("status:failed reason:backend"), 1);
+    assert_eq!(postroom.count("status:not_sent"), 39);
+    let probed = postroom.show_only("reason:backend");
+    let attempts = probed["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 1, "probes that fail alike add no attempt");
+    assert_eq!(attempts[0]["outcome"], "backend");
+    assert!(
+        attempts[0]["traceback"]
+            .as_str()
+            .unwrap()
+            .contains("127.0.0.1")
+    );
+    assert!(postroom.run(&["backend"]).ok().stdout.contains("down"));
+
+    server.start_again().unwrap();
+    assert_eq!(
+        postroom.deliver(),
+        Summary {
+            sent: 40,
+            ..Summary::default()
+        }
+    );
+    server.with_ledger(|ledger| {
+        assert_eq!(ledger.entries.len(), 40);
+        assert_eq!(ledger.duplicates(), []);
+    });
+    assert!(postroom.run(&["backend"]).ok().stdout.contains("up"));
+}
+
+#[test]
+fn a_service_probes_once_an_interval_and_goes_on_by_itself() {
+    let mut server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.probe", "200ms")
+        .build();
+    server.stop();
+    postroom.submit(&[message(
+        "m",
+        "feedback",
+        &["a@example.com", "b@example.com", "c@example.com"],
+    )]);
+    let service = postroom.start(&["run"]);
+    postroom.wait_until("the service has met the outage", |postroom| {
+        postroom.count("reason:backend") == 1
+    });
+    server.start_again().unwrap();
+    assert!(server.wait_for(|ledger| ledger.entries.len() == 3, SOON));
+    service.terminate().ok();
+    server.with_ledger(|ledger| assert_eq!(ledger.duplicates(), []));
+    assert!(
+        postroom
+            .list_json("")
+            .iter()
+            .all(|row| row["failed_count"] == 0 && row["status"] == "sent")
+    );
+}
+
+#[test]
+fn a_server_that_says_421_or_wants_a_login_is_down_not_its_receivers() {
+    for refusal in [
+        Action::reply(421, "4.3.2", "closing").and_close(),
+        Action::reply(530, "5.7.0", "authenticate first"),
+    ] {
+        let server = Server::start(Script::accept_all().on(Phase::Mail, refusal)).unwrap();
+        let postroom = Setup::new()
+            .smtp("email", &server)
+            .set("backends.email.connections", 1)
+            .build();
+        postroom.submit(&[message(
+            "m",
+            "feedback",
+            &["a@example.com", "b@example.com"],
+        )]);
+        assert_eq!(
+            postroom.deliver(),
+            Summary {
+                backend: 1,
+                ..Summary::default()
+            }
+        );
+        assert!(
+            postroom
+                .list_json("")
+                .iter()
+                .all(|row| row["failed_count"] == 0)
+        );
+    }
+}
+
+#[test]
+fn a_paused_backend_is_tried_by_nobody_until_it_is_resumed() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Setup::new().smtp("email", &server).build();
+    postroom.submit(&[message("m", "feedback", &["a@example.com"])]);
+    postroom.run(&["backend", "email", "pause"]).ok();
+    assert_eq!(postroom.deliver(), Summary::default());
+    server.with_ledger(|ledger| assert_eq!(ledger.connections, 0));
+    postroom.run(&["backend", "email", "resume"]).ok();
+    assert_eq!(postroom.deliver().sent, 1);
+}
+
+#[test]
+fn twenty_receivers_in_a_row_refused_alike_for_policy_pause_the_backend() {
+    let server = Server::start(
+        Script::accept_all().on(Phase::Rcpt, Action::reply(554, "5.7.1", "relay denied")),
+    )
+    .unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.connections", 1)
+        .build();
+    let to = recipients(60);
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    postroom.submit(&[message("m", "feedback", &to)]);
+    let summary = postroom.deliver();
+    assert!((20..25).contains(&summary.error), "{summary:?}");
+    assert!(postroom.run(&["backend"]).ok().stdout.contains("paused"));
+    assert_eq!(postroom.deliver(), Summary::default());
+    assert!(postroom.count("status:not_sent") >= 35);
+}
