@@ -123,13 +123,13 @@ impl MimeBuilder {
                     from,
                 },
             ) => {
-                let from = from
-                    .as_deref()
-                    .or(message.from.as_deref())
-                    .or(default_from)
-                    .map(|from| mailbox("From", from))
-                    .transpose()?
-                    .map(|mailbox| mailbox.email);
+                // What a stranger's program wrote into From need not be an address; who handed the message over may have said better.
+                let written = from.and_then(|from| address("From", &from).ok());
+                let from = match (written, message.from.as_deref().or(default_from)) {
+                    (Some(written), _) => Some(written),
+                    (None, Some(given)) => Some(mailbox("From", given)?.email),
+                    (None, None) => None,
+                };
                 let mut bytes = Vec::with_capacity(raw.len() + 128);
                 if !has_message_id {
                     let domain = from.as_ref().ok_or(BuildError::NoFrom)?.domain();
@@ -555,6 +555,18 @@ mod tests {
         let built = build(&message(), &raw(bytes), &receiver()).unwrap();
         let added = b"Message-ID: <0192a-7f@b.example>\r\n";
         assert_eq!(built.bytes, [&added[..], bytes].concat());
+    }
+
+    #[test]
+    fn a_raw_message_with_an_odd_from_goes_from_whom_its_submitter_named() {
+        let bytes = b"From: undisclosed\r\nMessage-ID: x\r\n\r\nhi\r\n";
+        let built = build(&message(), &raw(bytes), &receiver()).unwrap();
+        assert_eq!(built.bytes, bytes);
+        assert_eq!(built.from.unwrap().to_string(), "no-reply@uni.example");
+        let mut message = message();
+        message.from = None;
+        let built = build(&message, &raw(bytes), &receiver()).unwrap();
+        assert_eq!(built.from, None);
     }
 
     #[test]

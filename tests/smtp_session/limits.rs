@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use postroom::{
     delivery::Ended,
     message::Outcome::{Accepted, Permanent},
@@ -112,4 +114,64 @@ fn eight_bit_bytes_need_8bitmime() {
     let mut desk = FakeDesk::with([raw(UTF8, [receiver(1, "r1@to.example")])]);
     assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
     server.finish();
+}
+
+#[test]
+fn an_ordinary_message_to_an_address_beyond_ascii_says_what_is_missing() {
+    let server = Server::one(|peer| {
+        peer.greet(&["PIPELINING"]);
+        peer.expect_quit();
+    });
+    let mut batch = letter(1);
+    batch.receivers = vec![receiver(1, "blåbær@to.example")];
+    let mut desk = FakeDesk::with([batch]);
+    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
+    server.finish();
+    assert_eq!(desk.results(), [Told::Settle(1, Permanent, None)]);
+    assert!(desk.failure(1).error.contains("does not offer SMTPUTF8"));
+}
+
+#[test]
+fn who_has_a_result_is_not_given_back_with_the_others() {
+    let server = Server::one(|peer| {
+        peer.greet(&["PIPELINING"]);
+        peer.take_envelope();
+        peer.body();
+        peer.envelope(1);
+        peer.say("250 ok\r\n");
+    });
+    let mixed = [
+        receiver(2, "blåbær@to.example"),
+        receiver(3, "r3@to.example"),
+    ];
+    let mut desk = FakeDesk::with([letter(1), raw(ASCII, mixed)]);
+    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
+    server.finish();
+    assert_eq!(
+        desk.results(),
+        [
+            // While the server thought about the first.
+            Told::Settle(2, Permanent, None),
+            Told::Arm(vec![1]),
+            Told::Settle(1, Accepted, Some(250)),
+            Told::Again(vec![3]),
+        ]
+    );
+}
+
+#[test]
+fn a_connection_past_its_age_serves_one_message_and_no_more() {
+    let server = Server::one(|peer| {
+        peer.greet(&["PIPELINING"]);
+        peer.take_envelope();
+        peer.body();
+        peer.say("250 ok\r\n");
+        peer.expect_quit();
+    });
+    let mut settings = settings(server.port);
+    settings.max_age = Duration::from_nanos(1);
+    let mut desk = FakeDesk::with([letter(1), letter(2)]);
+    assert_eq!(run(settings, &mut desk), Ok(Ended::Close));
+    server.finish();
+    assert!(!desk.told.contains(&Told::Next(vec![2])));
 }

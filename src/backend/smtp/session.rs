@@ -89,9 +89,10 @@ impl SmtpSession {
         }
     }
 
+    /// Whether it has served long enough. It serves one transaction in any case, or a slow opening would lead to another, for ever.
     fn is_used_up(&self) -> bool {
         self.begun >= self.settings.max_messages
-            || self.connection.facts().opened.elapsed() >= self.settings.max_age
+            || (self.begun > 0 && self.connection.facts().opened.elapsed() >= self.settings.max_age)
     }
 
     /// The next transaction, if this connection may serve another and the desk has one.

@@ -115,9 +115,6 @@ impl Transaction {
             return Err(Exclusion::Size { size, limit });
         }
         let eight_bit = !built.bytes.is_ascii();
-        if eight_bit && !features.eight_bit {
-            return Err(Exclusion::EightBit);
-        }
         if !sender.is_ascii() && !features.utf8 {
             return Err(Exclusion::Utf8(sender));
         }
@@ -139,6 +136,10 @@ impl Transaction {
         }
         if members.is_empty() {
             return Ok((None, excluded));
+        }
+        // After the addresses: one beyond ASCII stands in the header too, and is what has to be told.
+        if eight_bit && !features.eight_bit {
+            return Err(Exclusion::EightBit);
         }
 
         let mut envelope = Envelope {
