@@ -1,4 +1,4 @@
-//! The ways out, one file or folder each: [`smtp`] speaks to a mail server, [`file`] leaves `.eml` files in a folder. Both build their
+//! The ways out, one file or folder each: [`smtp`] speaks to a mail server, [`mod@file`] leaves `.eml` files in a folder. Both build their
 //! messages with [`mime`]. Nothing here knows of the store or decides about retries: a backend is handed batches over the traits of
 //! [`crate::delivery`] and tells what became of each receiver.
 

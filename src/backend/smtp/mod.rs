@@ -2,15 +2,16 @@
 //! command and every refusal to its receiver, the store is told before a message can be accepted, and what was said is kept for whoever
 //! has to find out why. lettre contributes addresses, the AUTH mechanisms and the messages themselves.
 //!
-//! [`Smtp`] opens connections. `connection` speaks line by line over `wire` and `tls`, and `reply` reads what the server says. `transaction` puts
-//! a batch on paper; `session` sends one after the other, each in two steps, `envelope` and `body`; `settle` hands in the results, which
-//! `failure` and `transcript` put into words.
+//! [`Smtp`] opens connections: `opening` greets, secures and authenticates, `connection` speaks line by line over `wire` and `tls`, `reply` reads
+//! what the server says. `transaction` puts a batch on paper; `session` sends one after the other, each in two steps, `envelope` and
+//! `body`; `settle` hands in the results, which `failure` and `transcript` put into words.
 
 mod body;
 mod connection;
 mod envelope;
 mod failure;
 mod features;
+mod opening;
 mod reply;
 mod session;
 mod settings;
