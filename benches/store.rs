@@ -137,6 +137,9 @@ fn history(id: i64) -> Option<SeedReceiver> {
         enhanced: Some("4.7.1".to_owned()),
         text: "451 4.7.1 greylisted".to_owned(),
         traceback: "451 4.7.1 greylisted\n  at RCPT".to_owned(),
+        server: None,
+        phase: None,
+        transcript: None,
     };
     let (state, outcome) = match id % 100 {
         0..90 => (State::Accepted, Outcome::Accepted),

@@ -37,6 +37,12 @@ pub struct SeedAttempt {
     pub text: String,
     /// The traceback; empty for an accepted try.
     pub traceback: String,
+    /// The server, as `host:port`.
+    pub server: Option<String>,
+    /// What was being done.
+    pub phase: Option<String>,
+    /// What was said.
+    pub transcript: Option<String>,
 }
 
 impl Store {
@@ -48,8 +54,8 @@ impl Store {
                  WHERE id = ? AND engine IS NULL AND epoch = 0",
             )?;
             let mut insert = tx.prepare_cached(
-                "INSERT INTO attempt (receiver_id, epoch, started_at, ended_at, outcome, code, enhanced, error, traceback, reply, tried_by)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO attempt (receiver_id, epoch, started_at, ended_at, outcome, code, enhanced, error, traceback, reply, tried_by, server, phase, transcript)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?;
             let mut changed = 0;
             for receiver in receivers {
@@ -80,6 +86,9 @@ impl Store {
                         (!accepted).then_some(&attempt.traceback),
                         accepted.then_some(&attempt.text),
                         by,
+                        attempt.server,
+                        attempt.phase,
+                        attempt.transcript,
                     ])?;
                 }
             }
