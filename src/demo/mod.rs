@@ -3,6 +3,7 @@
 //! The same server, told what to do by a script, is what the tests and the benches deliver to.
 
 mod data;
+mod direct;
 mod fate;
 mod live;
 mod place;

@@ -18,10 +18,12 @@ use people::{Person, Site};
 const DAYS: i64 = 60;
 /// The newest messages: one to each fate, so that a screen of the newest shows all of them.
 const TOUR: usize = Fate::ALL.len();
-/// Before them, one newsletter over the backend that is down.
-const STUCK: usize = 12;
-/// Before that, a course whose students all have their mail where newcomers are greylisted.
-const PUT_OFF: usize = 48;
+/// Before them, one receiver in so many of a newsletter over the backend that is down.
+const STUCK: usize = 250;
+/// Before that, one receiver in so many of courses whose students have their mail where newcomers are greylisted.
+const PUT_OFF: usize = 60;
+/// The largest course, and the most receivers of a newsletter.
+const MANY: usize = 120;
 /// With fewer receivers than this there is nothing of that.
 const ENOUGH: usize = 500;
 /// How many people start their studies together: who shares a course.
@@ -39,8 +41,8 @@ pub struct Letter {
 /// Messages with this many receivers together, oldest first, spread over the 60 days before `now`.
 ///
 /// Most go to one person or a small group, some to a whole course of 5 to 120; a few are raw. The mix is the same for every number. Where there is room
-/// for it, the newest messages go to one address of every [`Fate`]; before them one goes over a backend named `campus`, and one to a whole course that
-/// is greylisted.
+/// for it, the newest messages go to one address of every [`Fate`]; before them come newsletters over a backend named `campus`, and courses that are
+/// greylisted as a whole.
 pub fn letters(seed: u64, now: Timestamp, receivers: usize) -> Letters {
     Letters {
         rng: Rng::with_seed(seed),
@@ -52,7 +54,7 @@ pub fn letters(seed: u64, now: Timestamp, receivers: usize) -> Letters {
         finale: if receivers < ENOUGH {
             0
         } else {
-            TOUR + STUCK + PUT_OFF
+            TOUR + receivers / STUCK + receivers / PUT_OFF
         },
         people: (receivers / 30).max(4 * COHORT),
     }
@@ -162,22 +164,24 @@ impl Iterator for Letters {
         let mut site = people::pick(self.rng.u32(..100));
         let mut kind = Kind::of_chance(self.rng.u64(..1000));
         let mut backend = "email";
+        let stuck = self.wanted / STUCK;
         let people = if left > self.finale {
             let mut people = self.people(kind, site);
             people.truncate(left - self.finale);
             people
-        } else if left > TOUR + STUCK {
+        } else if left > TOUR + stuck {
             kind = Kind::DeadlineMoved;
             site = &people::SITES[0];
-            let class = (0..left - TOUR - STUCK).map(|number| site.person(number));
+            let first = left - TOUR - stuck;
+            let class = (first.saturating_sub(MANY)..first).map(|number| site.person(number));
             class
                 .map(|person| person.moved_to(Fate::Greylisted))
                 .collect()
         } else if left > TOUR {
             kind = Kind::Newsletter;
             backend = "campus";
-            let start = self.rng.usize(..self.people);
-            (start..start + left - TOUR)
+            let first = left - TOUR;
+            (first.saturating_sub(MANY)..first)
                 .map(|number| site.person(number))
                 .collect()
         } else {
@@ -223,7 +227,7 @@ impl Letters {
         if left <= self.finale {
             let minutes = match left {
                 ..=TOUR => 3 * left,
-                _ if left <= TOUR + STUCK => 40,
+                _ if left <= TOUR + self.wanted / STUCK => 40,
                 _ => 50,
             };
             return self.now - TimeDelta::minutes(minutes as i64);

@@ -1,0 +1,179 @@
+//! `postroom demo`: sixty days of real deliveries to a mail server that misbehaves, or their picture at any size.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::Utc;
+use indicatif::ProgressBar;
+use postroom::{
+    backend::{Smtp, SmtpSettings, Tls},
+    config::Kind,
+    delivery::{OnUnknown, Policy, Way},
+    demo::Demo,
+    message::{Outcome, ReceiverId, State},
+    query::Query,
+    store::{Anchor, Row},
+};
+
+/// The ways out that the demo's config names.
+fn ways(demo: &Demo) -> Vec<Way> {
+    let delivery = &demo.config().delivery;
+    let way = |(name, backend): (&String, &postroom::config::Backend)| {
+        let Kind::Smtp(smtp) = &backend.kind else {
+            panic!("{name} is no mail server");
+        };
+        let mut settings = SmtpSettings::new(name, &smtp.host, smtp.port);
+        settings.tls = Tls::None;
+        settings.from.clone_from(&backend.from);
+        Way {
+            name: name.clone(),
+            backend: Arc::new(Smtp::new(settings).unwrap()),
+            policy: Policy {
+                backoff: delivery.backoff.clone(),
+                resend_limit: delivery.resend_limit(),
+                retry_permanent: false,
+                on_unknown: OnUnknown::Resend,
+            },
+            probe: backend.probe,
+        }
+    };
+    demo.config().backends.iter().map(way).collect()
+}
+
+fn states(demo: &Demo) -> HashMap<State, u64> {
+    let counts = demo.store().reader().unwrap().counts().unwrap();
+    let states = State::ALL.into_iter();
+    states
+        .map(|state| (state, counts.of_state(state)))
+        .collect()
+}
+
+fn rows(demo: &Demo) -> Vec<Row> {
+    let reader = demo.store().reader().unwrap();
+    reader
+        .window(&Query::default(), Anchor::Newest, 100_000)
+        .unwrap()
+}
+
+/// What deliveries alone can bring about; the rest takes an operator.
+const BY_DELIVERY: [State; 9] = [
+    State::Queued,
+    State::FailedTemporary,
+    State::FailedBackend,
+    State::FailedUnconfirmed,
+    State::Exhausted,
+    State::Permanent,
+    State::Expired,
+    State::ErrorUnconfirmed,
+    State::Accepted,
+];
+
+#[test]
+fn the_demo_shows_every_state_and_tells_the_truth_about_what_arrived() {
+    let demo = Demo::temporary().unwrap();
+    demo.live(&ways(&demo), Utc::now(), &ProgressBar::hidden())
+        .unwrap();
+
+    let states = states(&demo);
+    assert!(
+        BY_DELIVERY.iter().all(|state| states[state] > 0),
+        "{states:?}"
+    );
+    assert_eq!(states.values().sum::<u64>(), 3000);
+
+    let ledger = demo.server().ledger();
+    assert_eq!(ledger.violations, [""; 0]);
+    let mut copies = HashMap::<_, u64>::new();
+    for entry in &ledger.entries {
+        *copies
+            .entry((entry.uid.to_string(), entry.recipient.clone()))
+            .or_default() += 1;
+    }
+    let reader = demo.store().reader().unwrap();
+    let mut unknown = 0;
+    for row in rows(&demo) {
+        let detail = reader.detail(row.id).unwrap().unwrap();
+        let of = |wanted| {
+            detail
+                .attempts
+                .iter()
+                .filter(|attempt| attempt.outcome == Some(wanted))
+                .count() as u64
+        };
+        assert!(
+            detail
+                .attempts
+                .iter()
+                .all(|attempt| attempt.outcome.is_some())
+        );
+        assert_eq!(u64::from(row.sent_count), of(Outcome::Accepted));
+        unknown += of(Outcome::Unknown);
+        if !detail.content.is_raw() {
+            let key = (detail.uid.raw().to_owned(), row.identity.raw().to_owned());
+            let arrived = copies.remove(&key).unwrap_or_default();
+            // Here the server took every message whose answer it kept to itself.
+            assert_eq!(
+                arrived,
+                of(Outcome::Accepted) + of(Outcome::Unknown),
+                "{row:?}"
+            );
+        }
+    }
+    assert!(unknown > 10);
+}
+
+#[test]
+fn the_picture_at_any_size_has_the_mix_of_the_real_thing() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::create(&folder.path().join("made")).unwrap();
+    demo.direct(20_000, Utc::now(), &ProgressBar::hidden())
+        .unwrap();
+    let states = states(&demo);
+    assert!(
+        BY_DELIVERY.iter().all(|state| states[state] > 0),
+        "{states:?}"
+    );
+    assert_eq!(states.values().sum::<u64>(), 20_000);
+    assert!(
+        (17_000..19_500).contains(&states[&State::Accepted]),
+        "{states:?}"
+    );
+
+    let reader = demo.store().reader().unwrap();
+    for id in (1..=20_000).step_by(7) {
+        let detail = reader.detail(ReceiverId(id)).unwrap().unwrap();
+        for attempt in &detail.attempts {
+            assert!(attempt.ended_at.unwrap() <= Utc::now());
+            let failed = attempt.outcome != Some(Outcome::Accepted);
+            assert_eq!(attempt.traceback.is_some(), failed);
+            assert_eq!(attempt.reply.is_some(), !failed);
+        }
+        let tried = !detail.attempts.is_empty();
+        assert_eq!(tried, detail.row.state != State::Queued, "{detail:?}");
+    }
+}
+
+#[test]
+fn a_folder_left_behind_is_served_again_on_its_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::create(folder.path()).unwrap();
+    demo.direct(50, Utc::now(), &ProgressBar::hidden()).unwrap();
+    let addr = demo.server().addr();
+    let taken = Demo::open(folder.path()).err().unwrap().to_string();
+    assert!(taken.contains("cannot listen on 127.0.0.1"), "{taken}");
+    drop(demo);
+
+    let again = Demo::open(folder.path()).unwrap();
+    assert_eq!(again.server().addr(), addr);
+    assert_eq!(rows(&again).len(), 50);
+}
+
+#[test]
+fn a_folder_with_something_in_it_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("thesis.txt"), "dear").unwrap();
+    let refused = Demo::create(folder.path()).err().unwrap().to_string();
+    assert!(refused.contains("is not empty"), "{refused}");
+    assert!(Demo::open(folder.path()).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
