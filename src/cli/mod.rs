@@ -4,8 +4,10 @@
 mod act;
 mod backend;
 mod columns;
+mod console;
 mod context;
 mod deliver;
+mod demo;
 mod engine;
 mod error;
 mod init;
@@ -49,11 +51,13 @@ struct Cli {
     #[command(flatten)]
     globals: Globals,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    Console(console::Args),
+    Demo(demo::Args),
     Init(init::Args),
     Submit(submit::Args),
     Deliver(deliver::Args),
@@ -81,7 +85,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return error::usage(&error),
     };
-    let status_asked = matches!(cli.command, Command::Status(_));
+    let status_asked = matches!(cli.command, Some(Command::Status(_)));
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => error::report(&failure, status_asked),
@@ -89,11 +93,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(Cli { globals, command }: Cli) -> Outcome {
+    let command = command.unwrap_or_else(|| Command::Console(console::Args::default()));
+    // The console and the demo own the screen: nothing may be written over it.
     match &command {
+        Command::Console(_) | Command::Demo(_) => {}
         Command::Run(_) => logging::start(tracing::Level::INFO, globals.verbose),
         _ => logging::start(tracing::Level::WARN, globals.verbose),
     }
     match command {
+        Command::Console(args) => console::run(&globals, &args),
+        Command::Demo(args) => demo::run(&globals, &args),
         Command::Init(args) => init::run(&globals, &args),
         Command::Submit(args) => submit::run(&globals, &args),
         Command::Deliver(args) => deliver::run(&globals, &args),
