@@ -1,0 +1,351 @@
+//! A store in memory: a handful of receivers and enough of the query language to ask for them.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::at;
+use crate::{
+    console::question::{
+        Answer, At, COUNT_CAP, Question, RANGE_CAP, Source, Window, WindowQuestion,
+    },
+    message::{
+        Attempt, AttemptId, Body, Content, MessageId, Outcome, ReceiverId, State, Status, Text,
+    },
+    query::{Is, Predicate, Query, To},
+    store::{Affected, BackendRow, BackendState, Count, Counts, Detail, Row, Target},
+};
+
+/// A store in memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    pub(super) receivers: BTreeMap<i64, Detail>,
+    pub(super) backends: Vec<BackendRow>,
+    /// Receivers that an engine has armed.
+    pub(super) armed: Vec<i64>,
+    pub(super) version: u64,
+    /// Every question is answered with this error.
+    pub(super) broken: Option<String>,
+    /// How many questions were answered.
+    pub(super) answered: usize,
+}
+
+const PEOPLE: [(&str, &str, &str); 5] = [
+    ("april", "april@example.com", "en"),
+    ("dewey", "dewey@example.org", "en"),
+    ("ingrid", "ingrid.sørlie@uni.example", "nb"),
+    ("yuki", "yuki@daigaku.example", "ja"),
+    ("omar", "omar@jamia.example", "ar"),
+];
+
+const SUBJECTS: [(&str, &str); 5] = [
+    ("comment", "An admin added a new comment for Assignment 7"),
+    ("feedback", "Feedback on Assignment 7: passed"),
+    ("deadline_moved", "Fristen er flyttet: Oblig 2 i Databaser"),
+    ("feedback", "課題 9に新しいコメントがあります"),
+    ("comment", "تعليق جديد على الواجب"),
+];
+
+impl Memory {
+    /// So many receivers; every fourth failed, every tenth is an error, every twenty-fifth is not sent yet.
+    pub(super) fn of(receivers: i64) -> Self {
+        let mut memory = Self {
+            backends: vec![
+                backend("email", BackendState::Up, 0),
+                backend("sms", BackendState::Down, 812),
+            ],
+            ..Self::default()
+        };
+        for id in 1..=receivers {
+            memory.add(id, state_of(id));
+        }
+        memory
+    }
+
+    pub(super) fn add(&mut self, id: i64, state: State) {
+        self.receivers.insert(id, receiver(id, state));
+        self.version += 1;
+    }
+
+    /// As if it had been tried, or an operator had acted on it.
+    pub(super) fn set(&mut self, id: i64, state: State) {
+        if let Some(detail) = self.receivers.get_mut(&id) {
+            detail.row.state = state;
+            self.version += 1;
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: i64) {
+        self.receivers.remove(&id);
+        self.version += 1;
+    }
+
+    fn matching(&self, query: &Query) -> impl DoubleEndedIterator<Item = &Row> {
+        let query = query.clone();
+        self.receivers
+            .values()
+            .rev()
+            .map(|detail| &detail.row)
+            .filter(move |row| matches(&query, row))
+    }
+
+    fn window(&self, question: &WindowQuestion) -> Window {
+        let rows: Vec<&Row> = self.matching(&question.query).collect();
+        let stands = |id: ReceiverId| {
+            rows.iter()
+                .position(|row| row.id <= id)
+                .unwrap_or(rows.len())
+        };
+        let (from, to) = match question.at {
+            At::Newest => (0, question.below),
+            At::Oldest => (
+                rows.len().saturating_sub(question.above + question.below),
+                rows.len(),
+            ),
+            At::Keep(id) if !rows.iter().any(|row| row.id == id) => (0, question.below),
+            At::Keep(id) | At::Around(id) => {
+                let at = stands(id);
+                (at.saturating_sub(question.above), at + question.below)
+            }
+        };
+        let to = to.min(rows.len());
+        let shown: Vec<Row> = rows[from..to].iter().map(|row| (*row).clone()).collect();
+        let marked = match &question.marks {
+            Some(marks) => shown
+                .iter()
+                .filter(|row| matches(marks, row))
+                .map(|row| row.id)
+                .collect(),
+            None => Vec::new(),
+        };
+        Window {
+            newest: from == 0,
+            oldest: to == rows.len(),
+            rows: shown,
+            marked,
+        }
+    }
+
+    fn targeted(&self, target: &Target) -> Vec<&Row> {
+        match target {
+            Target::Query(query) => self.matching(query).collect(),
+            Target::Except(query, except) => self
+                .matching(query)
+                .filter(|row| !except.contains(&row.id))
+                .collect(),
+            Target::Ids(ids) => ids
+                .iter()
+                .filter_map(|id| self.receivers.get(&id.0))
+                .map(|detail| &detail.row)
+                .collect(),
+        }
+    }
+}
+
+impl Source for Memory {
+    fn answer(&mut self, question: &Question) -> Result<Answer, String> {
+        self.answered += 1;
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        Ok(match question {
+            Question::Version => Answer::Version(Some(self.version)),
+            Question::Window(question) => Answer::Window(self.window(question)),
+            Question::Overview => {
+                let mut counts = Counts::default();
+                for detail in self.receivers.values() {
+                    counts.by_state[usize::from(detail.row.state.number())] += 1;
+                }
+                Answer::Overview {
+                    counts,
+                    backends: self.backends.clone(),
+                }
+            }
+            Question::Detail(id) => {
+                Answer::Detail(self.receivers.get(&id.0).cloned().map(Box::new))
+            }
+            Question::Range {
+                query,
+                newest,
+                oldest,
+            } => Answer::Range(
+                self.matching(query)
+                    .map(|row| row.id)
+                    .filter(|id| oldest <= id && id <= newest)
+                    .take(RANGE_CAP + 1)
+                    .collect(),
+            ),
+            Question::Affected { target, .. } => {
+                let mut affected = Affected::default();
+                for row in self.targeted(target) {
+                    if self.armed.contains(&row.id.0) {
+                        affected.armed += 1;
+                    } else {
+                        affected.by_status[row.state.status() as usize] += 1;
+                    }
+                }
+                Answer::Affected(affected)
+            }
+            Question::Marks { marks, query } => {
+                let rows = self.targeted(marks);
+                Answer::Marks {
+                    total: rows.len() as u64,
+                    shown: rows.iter().filter(|row| matches(query, row)).count() as u64,
+                }
+            }
+            Question::Count { query, exact } => {
+                let count = self.matching(query).count() as u64;
+                Answer::Count(if count >= COUNT_CAP && !exact {
+                    Count::AtLeast(COUNT_CAP)
+                } else {
+                    Count::Exact(count)
+                })
+            }
+        })
+    }
+
+    fn interrupter(&self) -> Box<dyn Fn() + Send + Sync> {
+        Box::new(|| {})
+    }
+}
+
+fn matches(query: &Query, row: &Row) -> bool {
+    query.terms.iter().all(|term| {
+        let any = match &term.predicate {
+            Predicate::Status(statuses) => statuses.contains(&row.state.status()),
+            Predicate::Reason(reasons) => reasons.contains(&row.state.reason()),
+            Predicate::Type(types) => types.iter().any(|kind| kind == row.kind.raw()),
+            Predicate::Id(ids) => ids.contains(&row.id.0),
+            Predicate::Is(what) => what.contains(&Is::Sending) && row.sending,
+            Predicate::To(to) => to.iter().any(|to| match to {
+                To::Identity(identity) => identity == row.identity.raw(),
+                To::Domain(domain) => row.identity.raw().ends_with(&format!("@{domain}")),
+            }),
+            Predicate::Words(words) => words
+                .iter()
+                .any(|word| row.subject.raw().contains(word) || row.identity.raw().contains(word)),
+            other => panic!("the store in memory does not know {other:?}"),
+        };
+        any != term.negated
+    })
+}
+
+fn state_of(id: i64) -> State {
+    match id {
+        _ if id % 25 == 0 => State::Queued,
+        _ if id % 10 == 0 => State::Permanent,
+        _ if id % 4 == 0 => State::FailedTemporary,
+        _ => State::Accepted,
+    }
+}
+
+pub(super) fn backend(name: &str, state: BackendState, waiting: u64) -> BackendRow {
+    BackendRow {
+        name: name.into(),
+        state,
+        since: at("2026-11-22T09:02:00Z"),
+        error: Text::default(),
+        traceback: Text::default(),
+        probe_at: None,
+        probe_wait: None,
+        waiting,
+    }
+}
+
+fn receiver(id: i64, state: State) -> Detail {
+    let (user, identity, language) = PEOPLE[id as usize % PEOPLE.len()];
+    let (kind, subject) = SUBJECTS[id as usize % SUBJECTS.len()];
+    let created = at("2026-11-20T08:00:00Z") + chrono::TimeDelta::minutes(id);
+    let status = state.status();
+    let sent = status == Status::Sent;
+    let failed = matches!(status, Status::Failed | Status::Error);
+    Detail {
+        row: Row {
+            id: ReceiverId(id),
+            message_id: MessageId(id / 2 + 1),
+            message_key: format!("assignment-7-{id}").into(),
+            kind: kind.into(),
+            created_at: created,
+            subject: subject.into(),
+            user: Some(user.into()),
+            identity: identity.into(),
+            backend: "email".into(),
+            language: language.into(),
+            state,
+            failed_count: u32::from(failed),
+            sent_count: u32::from(sent),
+            sent_at: sent.then_some(created),
+            next_attempt_at: state.is_pending().then(|| at("2026-11-22T16:00:00Z")),
+            sending: false,
+            delivery: None,
+        },
+        message_status: "sending",
+        content: Content {
+            subject: subject.to_owned(),
+            body: Body::Parts {
+                text: "Hello,\n\nthere is news on Assignment 7.\n\nYours, the machine".to_owned(),
+                html: Some("<p>Hello</p>".to_owned()),
+            },
+        },
+        message_metadata: json!({"group": 25}),
+        receiver_metadata: json!({}),
+        from: Some("Devilry <no-reply@uni.example>".into()),
+        uid: "28b150ef78706d794c6d3eff".into(),
+        created_by: Some("admin".into()),
+        job: None,
+        attempts: match state {
+            State::Queued | State::Held => Vec::new(),
+            _ => vec![attempt(1, state, created)],
+        },
+    }
+}
+
+fn attempt(number: usize, state: State, at: crate::message::Timestamp) -> Attempt {
+    let sent = state.status() == Status::Sent;
+    let permanent = state == State::Permanent;
+    let (code, enhanced, error) = match permanent {
+        true => (550, "5.1.1", "550 5.1.1 no such user here"),
+        false => (
+            451,
+            "4.7.1",
+            "451 4.7.1 greylisted, try again in 300 seconds",
+        ),
+    };
+    Attempt {
+        id: AttemptId(number as i64),
+        number,
+        started_at: at,
+        ended_at: Some(at + chrono::TimeDelta::milliseconds(340)),
+        outcome: Some(match (sent, permanent) {
+            (true, _) => Outcome::Accepted,
+            (false, true) => Outcome::Permanent,
+            (false, false) => Outcome::Temporary,
+        }),
+        code: Some(if sent { 250 } else { code }),
+        enhanced_code: Some(if sent { "2.0.0" } else { enhanced }.into()),
+        server: Some("mx.example:25".into()),
+        phase: Some(if sent { "dot" } else { "rcpt" }.into()),
+        error: (!sent).then(|| error.into()),
+        traceback: (!sent).then(|| {
+            format!("{error}\n\n  while    naming the recipient (RCPT TO)\n  server   mx.example:25\n\nCaused by:\n  0: refused for now").into()
+        }),
+        transcript: Some("C: MAIL FROM:<no-reply@uni.example>\nS: 250 2.1.0 ok".into()),
+        reply: sent.then(|| "250 2.0.0 ok: queued as 4F2A".into()),
+        by: "deliver".into(),
+        late: None,
+    }
+}
+
+/// A second attempt, like the first.
+pub(super) fn try_again(memory: &mut Memory, id: i64) {
+    if let Some(detail) = memory.receivers.get_mut(&id) {
+        let number = detail.attempts.len() + 1;
+        detail.attempts.push(attempt(
+            number,
+            detail.row.state,
+            at("2026-11-22T15:00:00Z"),
+        ));
+        detail.row.failed_count += 1;
+        memory.version += 1;
+    }
+}

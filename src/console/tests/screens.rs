@@ -1,0 +1,76 @@
+//! Pictures of the main states at three sizes.
+
+use super::*;
+use crate::{console::effect::Outcome, delivery::Tally, store::Affected};
+
+fn picture(name: &str, keys: &str) {
+    for (width, height) in [(40, 10), (80, 24), (200, 60)] {
+        let mut console = Console::sized(Memory::of(1234), width, height);
+        if !keys.is_empty() {
+            console.press(keys);
+        }
+        insta::assert_snapshot!(format!("{name} {width}x{height}"), console.screen());
+    }
+}
+
+#[test]
+fn the_table() {
+    picture("table", "");
+}
+
+#[test]
+fn marks_under_a_filter() {
+    picture("marks", "space 3 j space j space");
+}
+
+#[test]
+fn a_traceback() {
+    picture("traceback", "3 enter");
+}
+
+#[test]
+fn a_history() {
+    picture("history", "3 enter tab tab tab");
+}
+
+#[test]
+fn a_question() {
+    picture("question", "a r");
+}
+
+#[test]
+fn a_query_that_cannot_be_read() {
+    picture("bad query", "/ s t a t u s : b a d enter");
+}
+
+#[test]
+fn the_help() {
+    picture("help", "?");
+}
+
+#[test]
+fn a_job_and_its_report() {
+    for (width, height) in [(40, 10), (80, 24), (200, 60)] {
+        let mut console = Console::sized(Memory::of(1234), width, height);
+        console.press("3 a r y").job(
+            1,
+            JobNews::Delivered {
+                done: 120,
+                total: 247,
+            },
+        );
+        insta::assert_snapshot!(format!("job {width}x{height}"), console.screen());
+        let outcome = Outcome {
+            affected: Affected::default(),
+            tally: Some(Tally {
+                sent: 240,
+                failed: 7,
+                ..Tally::default()
+            }),
+            held: 0,
+            waiting: None,
+        };
+        console.job(1, JobNews::Finished(Ok(outcome)));
+        insta::assert_snapshot!(format!("report {width}x{height}"), console.screen());
+    }
+}
