@@ -238,11 +238,13 @@ fn resend(state: &State) -> Option<&'static str> {
 }
 
 fn needs_job(state: &State) -> Option<&'static str> {
-    state
-        .jobs
-        .iter()
-        .all(|job| job.stopping)
-        .then_some("no job is running")
+    if state.jobs.is_empty() {
+        Some("no job is running")
+    } else if state.jobs.iter().all(|job| job.stopping) {
+        Some("it is being stopped already")
+    } else {
+        None
+    }
 }
 
 fn something_open(state: &State) -> Option<&'static str> {

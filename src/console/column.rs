@@ -29,6 +29,9 @@ pub enum Column {
 /// Between two columns.
 const GAP: usize = 2;
 
+/// What the identity and the subject get beyond their least before another column finds room.
+const RESERVE: usize = 30;
+
 /// What a cell needs to know beside its row.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -67,11 +70,11 @@ impl Column {
         Self::Subject,
         Self::Created,
         Self::Failed,
-        Self::Type,
-        Self::Reason,
-        Self::Sent,
-        Self::User,
         Self::Ok,
+        Self::Type,
+        Self::Sent,
+        Self::Reason,
+        Self::User,
         Self::Next,
         Self::Backend,
         Self::Language,
@@ -128,9 +131,9 @@ impl Column {
         for column in Self::BY_WEIGHT {
             let (least, _) = column.width(context);
             // Beyond the four that always show, a column is only worth it while these still have a decent width.
-            let reserve = if chosen.len() < 4 { 0 } else { 26 };
+            let reserve = if chosen.len() < 4 { 0 } else { RESERVE };
             if left < least + GAP + reserve {
-                continue;
+                break;
             }
             left -= least + GAP;
             chosen.push((column, least));

@@ -57,7 +57,7 @@ impl Areas {
         };
         if size.width >= BESIDE {
             // The table needs about a hundred columns for all of its own; of more than that each side gets a share.
-            let table = (size.width * 3 / 5).min(130);
+            let table = (size.width * 3 / 5).min(180);
             areas.table = Rect {
                 width: table,
                 ..body

@@ -105,7 +105,9 @@ pub fn hanging(line: &str, width: usize, less: usize) -> Vec<&str> {
         rest = after;
         room = width.saturating_sub(less);
     }
-    pieces.push(rest);
+    if pieces.is_empty() || !rest.is_empty() {
+        pieces.push(rest);
+    }
     pieces
 }
 

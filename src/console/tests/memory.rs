@@ -303,13 +303,14 @@ fn receiver(id: i64, state: State) -> Detail {
 fn attempt(number: usize, state: State, at: crate::message::Timestamp) -> Attempt {
     let sent = state.status() == Status::Sent;
     let permanent = state == State::Permanent;
-    let (code, enhanced, error) = match permanent {
-        true => (550, "5.1.1", "550 5.1.1 no such user here"),
-        false => (
+    let (code, enhanced, error) = if permanent {
+        (550, "5.1.1", "550 5.1.1 no such user here")
+    } else {
+        (
             451,
             "4.7.1",
             "451 4.7.1 greylisted, try again in 300 seconds",
-        ),
+        )
     };
     Attempt {
         id: AttemptId(number as i64),

@@ -141,6 +141,7 @@ pub(super) fn take(state: &mut State, id: JobId, news: JobNews, out: &mut Out) {
         }
         JobNews::Finished(result) => {
             let job = state.jobs.remove(index);
+            state.hint = None;
             state.report = Some(told(&job.order, &result));
         }
     }

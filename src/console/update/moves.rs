@@ -84,6 +84,8 @@ pub(super) fn step(state: &mut State, by: i64, scroll: Scroll, out: &mut Out) {
         return;
     };
     table.line = index - table.top();
+    // What is still to be moved once more rows are known counts with it.
+    let by = table.pending + by;
     let wanted = index as i64 + by;
     let reached = wanted.clamp(0, table.rows.len() as i64 - 1);
     let more = if by < 0 { !table.newest } else { !table.oldest };

@@ -3,7 +3,7 @@
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
-    widgets::{Block, Clear, Widget as _},
+    widgets::{Block, Borders, Clear, Widget as _},
 };
 
 use super::Pieces;
@@ -18,28 +18,54 @@ use crate::{
     store::{Action, Affected, Row},
 };
 
+/// Below this height a question takes the whole width, without a box, and says more in a line.
+const ROOMY: u16 = 16;
+
+/// Draws it over the screen, but not over the footer.
 pub(super) fn draw(state: &State, confirm: &Confirm, screen: Rect, buffer: &mut Buffer) {
-    let room = usize::from(screen.width.saturating_sub(6)).min(64);
-    let lines = lines(state, confirm, room);
-    let width = lines.iter().map(Pieces::width).max().unwrap_or(0).max(30) as u16 + 4;
-    let height = lines.len() as u16 + 2;
+    let screen = Rect {
+        height: screen.height.saturating_sub(1),
+        ..screen
+    };
+    let short = screen.height < ROOMY;
+    let margin = if short { 2 } else { 6 };
+    let room = usize::from(screen.width.saturating_sub(margin)).min(64);
+    let lines = lines(state, confirm, room, short);
+    let longest = lines.iter().map(Pieces::width).max().unwrap_or(0) as u16;
+    let (width, height) = if short {
+        (screen.width, lines.len() as u16 + 1)
+    } else {
+        (longest.max(30) + 4, lines.len() as u16 + 2)
+    };
+    let left = screen.width.saturating_sub(width) / 2;
+    let above = screen.height.saturating_sub(height);
     let area = Rect {
-        x: screen.x + screen.width.saturating_sub(width) / 2,
-        y: screen.y + screen.height.saturating_sub(height) / 2,
+        x: screen.x + left,
+        y: screen.y + if short { above } else { above / 2 },
         width,
         height,
     }
     .intersection(screen);
-    Clear.render(area, buffer);
-    let block = Block::bordered();
+    clear(area, buffer);
+    let block = if short {
+        Block::new().borders(Borders::TOP)
+    } else {
+        Block::bordered()
+    };
     let inner = block.inner(area);
     block.render(area, buffer);
     // The last line holds the answer: it is there however little room there is.
-    let skip = lines.len().saturating_sub(usize::from(inner.height));
-    let first = usize::from(skip > 0);
-    let shown = lines[..first]
-        .iter()
-        .chain(&lines[first + skip.min(lines.len() - first)..]);
+    let fit = usize::from(inner.height);
+    let shown = if lines.len() > fit {
+        let (answer, rest) = lines
+            .split_last()
+            .map_or((&[][..], &[][..]), |(answer, rest)| {
+                (std::slice::from_ref(answer), rest)
+            });
+        rest.iter().take(fit.saturating_sub(1)).chain(answer)
+    } else {
+        lines.iter().take(fit).chain(&[])
+    };
     for (line, row) in shown.zip(inner.rows()) {
         let row = Rect {
             x: row.x + 1,
@@ -50,10 +76,24 @@ pub(super) fn draw(state: &State, confirm: &Confirm, screen: Rect, buffer: &mut 
     }
 }
 
-fn lines(state: &State, confirm: &Confirm, room: usize) -> Vec<Pieces> {
+/// Clears the area, and the letter of two columns that may reach into it from the left: a terminal would show that instead of the border.
+fn clear(area: Rect, buffer: &mut Buffer) {
+    Clear.render(area, buffer);
+    if area.x > 0 {
+        for row in area.rows() {
+            let before = &mut buffer[(row.x - 1, row.y)];
+            if text::columns(before.symbol()) > 1 {
+                before.set_symbol(" ");
+            }
+        }
+    }
+}
+
+fn lines(state: &State, confirm: &Confirm, room: usize, short: bool) -> Vec<Pieces> {
     let mut lines = Lines {
         state,
         room,
+        short,
         said: Vec::new(),
     };
     match confirm {
@@ -77,7 +117,9 @@ fn lines(state: &State, confirm: &Confirm, room: usize) -> Vec<Pieces> {
         Confirm::Order { affected: None, .. } => "counting…",
         _ => "[y/N]",
     };
-    lines.blank();
+    if !short {
+        lines.blank();
+    }
     lines.say(Role::Key, answer);
     lines.said
 }
@@ -85,6 +127,7 @@ fn lines(state: &State, confirm: &Confirm, room: usize) -> Vec<Pieces> {
 struct Lines<'a> {
     state: &'a State,
     room: usize,
+    short: bool,
     said: Vec<Pieces>,
 }
 
@@ -123,14 +166,24 @@ fn question(order: &Order, affected: Option<&Affected>, only: Option<&Row>) -> S
 }
 
 fn touched(lines: &mut Lines<'_>, order: &Order, affected: &Affected, hidden: u64, only: bool) {
-    for (status, many) in Status::ALL.into_iter().zip(affected.by_status) {
-        if many > 0 {
-            let theme = lines.state.setup.theme;
-            let line = Pieces::new(theme)
+    let theme = lines.state.setup.theme;
+    let some = || {
+        Status::ALL
+            .into_iter()
+            .zip(affected.by_status)
+            .filter(|(_, many)| *many > 0)
+    };
+    if lines.short {
+        let words: Vec<String> = some()
+            .map(|(status, many)| format!("{} {}", status.label(), grouped(many)))
+            .collect();
+        lines.say(Role::Plain, &words.join(", "));
+    } else {
+        lines.said.extend(some().map(|(status, many)| {
+            Pieces::new(theme)
                 .with(Role::Status(status), format!("  {:<10}", status.label()))
-                .with(Role::Plain, grouped(many));
-            lines.said.push(line);
-        }
+                .with(Role::Plain, grouped(many))
+        }));
     }
     let sent = affected.by_status[Status::Sent as usize];
     if order.action == Action::Resend && sent > 0 {

@@ -110,7 +110,7 @@ fn newer(state: &State, area: Rect, buffer: &mut Buffer) {
     let above = state.table.top();
     if above > 0 {
         let more = if state.table.newest { "" } else { "+" };
-        let word = format!("↑{}{more} ", grouped(above as u64));
+        let word = format!(" ↑{}{more} ", grouped(above as u64));
         Pieces::new(state.setup.theme)
             .with(Role::Label, word)
             .draw_right(Rect { height: 1, ..area }, buffer);
