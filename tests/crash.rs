@@ -1,5 +1,7 @@
 //! Kill it at any moment: nothing is lost, and nobody gets it twice but where the store says so.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::collections::BTreeMap;

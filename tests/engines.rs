@@ -1,5 +1,7 @@
 //! Several processes on one store.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use postroom::demo::server::{Action, Phase, Script, Server};

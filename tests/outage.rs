@@ -1,5 +1,7 @@
 //! A server that is away is nobody's fault but its own.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use postroom::demo::server::{Action, Phase, Script, Server};

@@ -1,5 +1,7 @@
 //! One message to many: each receiver gets its own answer, and nobody gets it twice.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use postroom::demo::server::{Action, Script, Server};

@@ -1,5 +1,7 @@
 //! Counting, the resend limit, and what an operator can send again.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use postroom::demo::server::{Action, Script, Server};

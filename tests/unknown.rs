@@ -1,5 +1,7 @@
 //! Between "the server may have it" and "we know": what is said, and what follows.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use postroom::demo::server::{Action, Script, Server};

@@ -38,6 +38,8 @@ impl<G: Gateway + 'static> Backend for Direct<G> {
     }
 
     fn open(&self) -> Result<Box<dyn Session>, Trouble> {
+        // A way that is not ready is nobody's failure but its own.
+        self.gateway.probe()?;
         Ok(Box::new(Call(Arc::clone(&self.gateway))))
     }
 

@@ -11,6 +11,7 @@
 //! Nothing here waits without a deadline, and every process that is started is ended with the value that stands for it.
 #![allow(
     dead_code,
+    unused_imports,
     clippy::unwrap_used,
     reason = "each test uses its own part of this, and should panic where it cannot go on"
 )]
