@@ -1,6 +1,6 @@
 //! `deliver` with every durability promise on, against the same SMTP session without a store, side by side in one process.
 //!
-//! `cargo bench --bench deliver` prints messages per second and the ratio at 1, 4 and 8 connections, for messages of 4 KiB to one recipient each. The
+//! `cargo bench --bench deliver` (or `-- 4` for four connections only) prints messages per second and the ratio at 1, 4 and 8 connections, for messages of 4 KiB to one recipient each. The
 //! sink is the mail server of the tests, on loopback.
 
 use std::{
@@ -25,6 +25,7 @@ const ROUNDS: usize = 3;
 const GOALS: [(usize, f64); 3] = [(1, 0.5), (4, 0.65), (8, 0.65)];
 
 fn main() {
+    let only = std::env::args().find_map(|argument| argument.parse::<usize>().ok());
     let server = Server::start(Script::accept_all().counts_only()).expect("a server");
     println!(
         "{MESSAGES} messages of 4 KiB, one recipient each; medians of {ROUNDS} rounds, the two in turn"
@@ -33,7 +34,10 @@ fn main() {
         "{:>12} {:>16} {:>16} {:>8} {:>8}",
         "connections", "no store, msg/s", "deliver, msg/s", "ratio", "goal"
     );
-    for (connections, goal) in GOALS {
+    for (connections, goal) in GOALS
+        .into_iter()
+        .filter(|(connections, _)| only.is_none_or(|only| only == *connections))
+    {
         let mut settings = SmtpSettings::new("email", "127.0.0.1", server.port());
         settings.tls = Tls::None;
         settings.connections = connections;
