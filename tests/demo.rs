@@ -1,7 +1,7 @@
 //! `postroom demo`: sixty days of real deliveries to a mail server that misbehaves, or their picture at any size.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, process::Command, sync::Arc};
 
 use chrono::Utc;
 use indicatif::ProgressBar;
@@ -166,6 +166,32 @@ fn a_folder_left_behind_is_served_again_on_its_port() {
     let again = Demo::open(folder.path()).unwrap();
     assert_eq!(again.server().addr(), addr);
     assert_eq!(rows(&again).len(), 50);
+}
+
+#[test]
+fn the_command_leaves_a_folder_that_every_other_command_understands() {
+    let folder = tempfile::tempdir().unwrap();
+    let postroom = |arguments: &[&str]| {
+        let ran = Command::new(env!("CARGO_BIN_EXE_postroom"))
+            .args(arguments)
+            .env("HOME", folder.path())
+            .env_remove("POSTROOM_STORE")
+            .env_remove("POSTROOM_CONFIG")
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let made = folder.path().join("large");
+    let config = made.join("config.toml");
+    let (made, config) = (made.to_str().unwrap(), config.to_str().unwrap());
+    postroom(&["demo", "--seed-only", made, "--receivers", "700"]);
+    let list = ["--config", config, "list", "--limit", "0", "--format"];
+    let all = postroom(&[&list[..], &["json"]].concat());
+    assert_eq!(all.lines().count(), 700);
+    let failed = postroom(&[&list[..], &["tsv", "status:failed,error"]].concat());
+    let harmless = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    assert!(failed.lines().count() > 20 && failed.chars().all(harmless));
 }
 
 #[test]

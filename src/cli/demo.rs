@@ -18,7 +18,7 @@ use crate::demo::Demo;
 /// Try it: a throw-away store, a misbehaving mail server on loopback, and the console on them
 #[derive(clap::Args)]
 #[command(
-    after_help = "Nothing leaves this machine, and what was made goes when the console is left.\n\nExamples:\n  postroom demo\n  postroom demo --seed-only /tmp/demo && postroom demo --dir /tmp/demo"
+    after_help = "Nothing leaves this machine, and what was made goes when the console is left.\n\nExamples:\n  postroom demo\n  postroom demo --seed-only /tmp/demo && postroom demo --dir /tmp/demo\n  postroom demo --seed-only /tmp/large --receivers 1000000"
 )]
 pub(super) struct Args {
     /// Leave postroom.db and config.toml in this folder (made; refused when not empty), and end
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Serve a folder that --seed-only left
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Write a store of this many receivers directly, without delivering them, to try its size
+    #[arg(long, value_name = "N", conflicts_with = "dir")]
+    receivers: Option<usize>,
 }
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
@@ -39,7 +42,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
         (None, None) => Demo::temporary()?,
     };
     if args.dir.is_none() {
-        seed(&demo)?;
+        seed(&demo, args.receivers)?;
     }
     if let Some(dir) = &args.seed_only {
         println!(
@@ -57,9 +60,14 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
     )
 }
 
-fn seed(demo: &Demo) -> anyhow::Result<()> {
+fn seed(demo: &Demo, receivers: Option<usize>) -> anyhow::Result<()> {
     let bar = progress();
-    demo.live(&ways(demo.config())?, Utc::now(), &bar)?;
+    match receivers {
+        Some(receivers) => demo.direct(receivers, Utc::now(), &bar)?,
+        None => {
+            demo.live(&ways(demo.config())?, Utc::now(), &bar)?;
+        }
+    }
     bar.finish_and_clear();
     Ok(())
 }
