@@ -1,0 +1,431 @@
+//! What an operator does from a shell: look, and act on exactly whom they meant.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests should panic where they cannot go on"
+)]
+
+mod support;
+
+use postroom::demo::server::{Action, Phase, Script, Server};
+use serde_json::{Value, json};
+use support::{Postroom, Setup, message};
+
+/// Three receivers that wait: 1 april, 2 andy, 3 ron.
+fn three() -> Postroom {
+    let postroom = Setup::new().file("disk").build();
+    postroom.submit(&[
+        message("a", "feedback", &["april@example.com", "andy@example.com"]),
+        message("b", "deadline_moved", &["ron@example.org"]),
+    ]);
+    postroom
+}
+
+fn ids(rows: &[Value]) -> Vec<i64> {
+    rows.iter().map(|row| row["id"].as_i64().unwrap()).collect()
+}
+
+#[test]
+fn a_receiver_in_json_has_the_keys_that_scripts_rely_on() {
+    let postroom = three();
+    let row = postroom.only("id:3");
+    for key in [
+        "id",
+        "message_key",
+        "type",
+        "created_at",
+        "subject",
+        "user",
+        "identity",
+        "backend",
+        "language",
+        "status",
+        "reason",
+        "failed_count",
+        "sent_count",
+        "sent_at",
+        "next_attempt_at",
+        "sending",
+        "delivery",
+    ] {
+        assert!(row.get(key).is_some(), "{key} is missing in {row}");
+    }
+    assert_eq!(row["message_key"], "b");
+    assert_eq!(
+        (&row["status"], &row["reason"], &row["sending"]),
+        (&json!("not_sent"), &json!("queued"), &json!(false))
+    );
+    assert!(row["created_at"].as_str().unwrap().ends_with('Z'));
+
+    postroom.deliver();
+    let shown = postroom.show_json(3);
+    assert_eq!(shown["message_status"], "sent");
+    assert_eq!(shown["content"]["subject"], "About b");
+    assert_eq!(shown["attempts"][0]["number"], 1);
+    for key in [
+        "started_at",
+        "ended_at",
+        "outcome",
+        "code",
+        "enhanced_code",
+        "error",
+        "traceback",
+        "transcript",
+        "by",
+    ] {
+        assert!(shown["attempts"][0].get(key).is_some(), "{key} is missing");
+    }
+}
+
+#[test]
+fn the_metadata_of_message_and_receiver_is_shown_together_and_apart() {
+    let postroom = Setup::new().file("disk").build();
+    let mut line = message("a", "t", &["april@example.com"]);
+    line["metadata"] = json!({"course": 7, "group": 1});
+    line["receivers"][0]["metadata"] = json!({"group": 25});
+    postroom.submit(&[line]);
+    let shown = postroom.show_json(1);
+    assert_eq!(shown["metadata"], json!({"course": 7, "group": 25}));
+    assert_eq!(shown["message_metadata"], json!({"course": 7, "group": 1}));
+    assert_eq!(shown["receiver_metadata"], json!({"group": 25}));
+}
+
+#[test]
+fn lists_are_newest_first_unless_asked_and_stop_at_the_limit() {
+    let postroom = three();
+    let json = |arguments: &[&str]| {
+        let arguments = [&["list", "--format", "json"], arguments].concat();
+        ids(&postroom.run(&arguments).ok().json_lines())
+    };
+    assert_eq!(json(&[]), [3, 2, 1]);
+    assert_eq!(json(&["--sort", "oldest"]), [1, 2, 3]);
+    assert_eq!(json(&["--limit", "2"]), [3, 2]);
+    assert_eq!(json(&["--", "type:feedback", "-user:april"]), [2]);
+    assert_eq!(json(&["--", "-type:feedback"]), [3]);
+    assert_eq!(json(&["type:feedback user:april"]), [1]);
+}
+
+#[test]
+fn a_long_list_is_whole_in_both_orders() {
+    let postroom = Setup::new().file("disk").build();
+    let many: Vec<_> = (0..1203)
+        .map(|n| message(&format!("m{n}"), "t", &["april@example.com"]))
+        .collect();
+    postroom.submit(&many);
+    let newest = ids(&postroom.list_json(""));
+    assert!(newest.iter().copied().eq((1..=1203).rev()));
+    let oldest = postroom
+        .run(&[
+            "list", "--format", "json", "--limit", "0", "--sort", "oldest",
+        ])
+        .ok();
+    assert!(ids(&oldest.json_lines()).iter().copied().eq(1..=1203));
+}
+
+#[test]
+fn tables_and_tsv_have_the_columns_that_were_asked_for() {
+    let postroom = three();
+    let ran = postroom
+        .run(&["list", "--columns", "id,to,status", "user:ron"])
+        .ok();
+    assert_eq!(
+        ran.stdout,
+        "ID  To               Status\n 3  ron@example.org  Not sent\n"
+    );
+    let ran = postroom
+        .run(&[
+            "list",
+            "--format",
+            "tsv",
+            "--columns",
+            "id,identity,status,type",
+            "user:ron",
+        ])
+        .ok();
+    assert_eq!(
+        ran.stdout,
+        "id\tidentity\tstatus\ttype\n3\tron@example.org\tnot_sent\tdeadline_moved\n"
+    );
+    let ran = postroom.run(&["list", "--columns", "id,subjct"]).exit(2);
+    assert!(ran.stderr.contains("subject"), "{ran:?}");
+    let ran = postroom.run(&["list", "status:sent"]).ok();
+    assert!(ran.stdout.contains("No receiver matches"), "{ran:?}");
+    assert_eq!(
+        postroom
+            .run(&["list", "status:sent", "--format", "json"])
+            .ok()
+            .stdout,
+        ""
+    );
+}
+
+#[test]
+fn nothing_that_a_message_says_reaches_the_terminal_as_a_command() {
+    let postroom = Setup::new().file("disk").build();
+    let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}gnp.exe\u{2028}\u{200b}\t";
+    let mut line = message("a", "t", &["april@example.com"]);
+    line["type"] = json!(hostile);
+    line["content"]["en"]["subject"] = json!(hostile);
+    line["content"]["en"]["text"] = json!(format!("{hostile}\r\n{hostile}"));
+    line["receivers"][0]["user"] = json!(hostile);
+    line["metadata"] = json!({hostile: hostile});
+    postroom.submit(&[line]);
+    for arguments in [
+        &["list"][..],
+        &[
+            "list",
+            "--color",
+            "always",
+            "--columns",
+            "id,type,subject,user",
+        ],
+        &["list", "--format", "tsv"],
+        &["list", "--format", "json"],
+        &["show", "1"],
+        &["show", "1", "--format", "json"],
+    ] {
+        let ran = postroom.run(arguments).ok();
+        let dangerous = |c: char| {
+            (c.is_control() && c != '\n' && !(c == '\t' && arguments.contains(&"tsv")))
+                || matches!(c, '\u{202e}' | '\u{2028}' | '\u{200b}')
+        };
+        assert!(
+            !ran.stdout.contains(dangerous),
+            "{arguments:?}: {:?}",
+            ran.stdout
+        );
+    }
+    assert_eq!(postroom.only("")["subject"], hostile);
+    let rows: Vec<_> = postroom
+        .run(&["list", "--format", "tsv"])
+        .ok()
+        .stdout
+        .lines()
+        .map(|line| line.matches('\t').count())
+        .collect();
+    assert_eq!(rows, [10, 10], "a tab in a value makes no column");
+}
+
+#[test]
+fn a_query_that_cannot_be_read_is_wrong_usage_and_points_at_the_place() {
+    let postroom = three();
+    for command in ["list", "resend", "hold", "release", "cancel", "mark-sent"] {
+        let ran = postroom
+            .run(&[command, "type:feedback", "statsu:failed"])
+            .exit(2);
+        assert!(ran.stderr.contains("did you mean `status`?"), "{ran:?}");
+        assert!(ran.stderr.contains("\n                ^^^^^^\n"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_action_needs_to_know_whom() {
+    let postroom = three();
+    for command in ["resend", "hold", "release", "cancel", "mark-sent"] {
+        let ran = postroom.run(&[command, "--yes"]).exit(2);
+        assert!(ran.stderr.contains("--all"), "{ran:?}");
+        postroom.run(&[command, "--yes", "  "]).exit(2);
+        postroom.run(&[command, "--all", "--id", "1"]).exit(2);
+    }
+    assert_eq!(postroom.count("status:not_sent"), 3);
+}
+
+#[test]
+fn without_a_terminal_an_action_wants_yes_and_touches_nothing() {
+    let postroom = three();
+    let ran = postroom.run_with(&["hold", "--all"], "y\n").exit(2);
+    assert!(
+        ran.stderr.contains("3 receivers (3 Not sent)") && ran.stderr.contains("--yes"),
+        "{ran:?}"
+    );
+    assert_eq!(postroom.count("is:held"), 0);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_touched_and_touches_nothing() {
+    let postroom = three();
+    let ran = postroom.run(&["hold", "--dry-run", "type:feedback"]).ok();
+    assert!(ran.stdout.contains("2 receivers (2 Not sent)"), "{ran:?}");
+    assert_eq!(postroom.count("is:held"), 0);
+}
+
+#[test]
+fn held_receivers_stay_until_they_are_released_and_cancelled_ones_for_good() {
+    let postroom = three();
+    let ran = postroom.run(&["hold", "--yes", "type:feedback"]).ok();
+    assert!(ran.stdout.contains("2 receivers (2 Not sent)"), "{ran:?}");
+    postroom.run(&["cancel", "--yes", "--id", "3"]).ok();
+    assert_eq!(postroom.deliver().sent, 0);
+    assert_eq!(postroom.state_of("id:1"), "not_sent/held");
+    assert_eq!(postroom.state_of("id:3"), "error/cancelled");
+    postroom.run(&["release", "--yes", "--id", "1", "2"]).ok();
+    assert_eq!(postroom.deliver().sent, 2);
+    let ran = postroom.run(&["hold", "--yes", "--all"]).ok();
+    assert!(
+        ran.stdout.contains("0 receivers") && ran.stdout.contains("3 left alone"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_resend_works_whatever_the_status_and_names_that_do_not_exist_are_said() {
+    let postroom = three();
+    postroom.deliver();
+    let ran = postroom.run(&["resend", "--yes", "--id", "1,77"]).ok();
+    assert!(
+        ran.stdout.contains("1 receiver (1 Sent)") && ran.stdout.contains("1 of the numbers"),
+        "{ran:?}"
+    );
+    assert_eq!(postroom.deliver().sent, 1);
+    assert_eq!(postroom.show_json(1)["sent_count"], 2);
+    let ran = postroom.run(&["mark-sent", "--yes", "--all"]).ok();
+    assert!(ran.stdout.contains("0 receivers"), "{ran:?}");
+}
+
+#[test]
+fn resend_failed_takes_those_within_the_limit_and_counts_those_beyond() {
+    let refusing = Script::accept_all()
+        .rcpt(
+            "april@example.com",
+            Action::reply(451, "4.7.1", "greylisted"),
+        )
+        .rcpt(
+            "andy@example.com",
+            Action::reply(550, "5.1.1", "nobody here"),
+        );
+    let server = Server::start(refusing).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("delivery.backoff", "1h")
+        .set("delivery.resend_limit", 1)
+        .build();
+    postroom.submit(&[message(
+        "a",
+        "t",
+        &["april@example.com", "andy@example.com", "ron@example.com"],
+    )]);
+    let summary = postroom.deliver();
+    assert_eq!((summary.sent, summary.failed, summary.error), (1, 1, 1));
+    assert_eq!(postroom.deliver().failed, 0, "it waits an hour");
+
+    let ran = postroom.run(&["resend-failed"]).ok();
+    assert_eq!(
+        ran.stdout,
+        "1 receiver due now, 0 exceeded the resend limit\n"
+    );
+    assert_eq!(
+        postroom.deliver().error,
+        1,
+        "the second failure is beyond the limit"
+    );
+    assert_eq!(postroom.state_of("user:april"), "error/exhausted");
+    let ran = postroom.run(&["resend-failed"]).ok();
+    assert_eq!(
+        ran.stdout,
+        "0 receivers due now, 1 exceeded the resend limit\n"
+    );
+    server.with_ledger(|ledger| assert_eq!(ledger.met(Phase::Dot), 1));
+}
+
+#[test]
+fn a_failure_shows_its_code_error_traceback_and_transcript() {
+    let server = Server::start(Script::accept_all().rcpt(
+        "april@example.com",
+        Action::reply(550, "5.1.1", "nobody\u{1b}[31m here"),
+    ))
+    .unwrap();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&[message("a", "t", &["april@example.com"])]);
+    postroom.deliver();
+    let attempt = &postroom.show_json(1)["attempts"][0];
+    assert_eq!(
+        (&attempt["outcome"], &attempt["code"]),
+        (&json!("permanent"), &json!(550))
+    );
+    assert_eq!(attempt["enhanced_code"], "5.1.1");
+    assert!(attempt["error"].as_str().unwrap().contains("nobody"));
+    let ran = postroom.run(&["show", "1"]).ok();
+    for word in [
+        "Error, permanent",
+        "Attempt 1 permanent, 550 5.1.1",
+        "Traceback",
+        "Transcript",
+        "RCPT TO:<april@example.com>",
+        "␛[31m",
+    ] {
+        assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains('\u{1b}'));
+    let ran = postroom.run(&["show", "2"]).exit(1);
+    assert!(ran.stderr.contains("there is no receiver 2"), "{ran:?}");
+}
+
+#[test]
+fn commands_that_read_refuse_without_a_store_and_make_none() {
+    let postroom = Setup::new().file("disk").build();
+    let nowhere = postroom.folder().join("nowhere.db");
+    let nowhere = nowhere.to_str().unwrap();
+    for arguments in [
+        &["list"][..],
+        &["show", "1"],
+        &["status"],
+        &["backend"],
+        &["deliver"],
+        &["run"],
+        &["resend", "--all", "--yes"],
+        &["resend-failed"],
+        &["submit"],
+        &["migrate"],
+        &["console"],
+    ] {
+        let ran = postroom.run(&[arguments, &["--store", nowhere]].concat());
+        let expected = if arguments == ["status"] { 3 } else { 1 };
+        assert_eq!(ran.status.code(), Some(expected), "{ran:?}");
+        assert!(
+            ran.stderr.contains("postroom init") && ran.stderr.contains("--store"),
+            "{ran:?}"
+        );
+    }
+    assert!(!std::path::Path::new(nowhere).exists());
+}
+
+#[test]
+fn wrong_usage_suggests_what_was_meant() {
+    let postroom = three();
+    let ran = postroom.run(&["lst"]).exit(2);
+    assert!(ran.stderr.contains("'list'"), "{ran:?}");
+    let ran = postroom.run(&["list", "--formt", "json"]).exit(2);
+    assert!(ran.stderr.contains("--format"), "{ran:?}");
+    let ran = postroom.run(&["list", "-status:sent"]).exit(2);
+    assert!(ran.stderr.contains("--"), "{ran:?}");
+    let ran = postroom.run(&["console"]).exit(2);
+    assert!(ran.stderr.contains("needs a terminal"), "{ran:?}");
+}
+
+#[test]
+fn every_command_teaches_with_examples() {
+    let postroom = three();
+    let help = postroom.run(&["--help"]).ok().stdout;
+    let commands = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    let names: Vec<_> = commands
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(names.len() >= 17, "{names:?}");
+    for name in names {
+        let help = postroom.run(&[name, "--help"]).ok().stdout;
+        let (_, examples) = help
+            .split_once("Examples:")
+            .unwrap_or_else(|| panic!("{name} has no examples"));
+        assert!(
+            examples.matches("postroom").count() >= 2,
+            "{name}: {examples}"
+        );
+    }
+    let version = postroom.run(&["--version"]).ok().stdout;
+    assert!(version.contains("(schema 1)"), "{version}");
+}

@@ -1,0 +1,326 @@
+//! Setting up, delivering and watching from a shell.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests should panic where they cannot go on"
+)]
+
+mod support;
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use postroom::{
+    config::Config,
+    demo::server::{Action, Script, Server},
+};
+use serde_json::{Value, json};
+use support::{Postroom, SOON, Setup, message};
+
+fn status(postroom: &Postroom) -> (i32, Value) {
+    let ran = postroom.run(&["status", "--format", "json"]);
+    (
+        ran.status.code().unwrap(),
+        serde_json::from_str(&ran.stdout).unwrap_or(Value::Null),
+    )
+}
+
+#[test]
+fn init_writes_a_config_and_a_store_and_leaves_what_is_there() {
+    let postroom = Setup::new().build();
+    let config = postroom.folder().join("etc/postroom/config.toml");
+    let store = postroom.folder().join("var/lib/new.db");
+    let arguments = [
+        "init",
+        "--config",
+        config.to_str().unwrap(),
+        "--store",
+        store.to_str().unwrap(),
+    ];
+    postroom.run(&arguments).ok();
+    assert_eq!(
+        fs::metadata(&store).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(
+        Config::load(Some(&config)).unwrap().store.path.unwrap(),
+        store
+    );
+
+    fs::write(&config, "# mine\n").unwrap();
+    let ran = postroom.run(&arguments).ok();
+    assert_eq!(ran.stdout.matches("left as it is").count(), 2, "{ran:?}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), "# mine\n");
+
+    fs::write(&store, "no store at all").unwrap();
+    let ran = postroom.run(&arguments).exit(1);
+    assert!(ran.stderr.contains("new.db"), "{ran:?}");
+    assert_eq!(fs::read_to_string(&store).unwrap(), "no store at all");
+}
+
+fn sample() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/config.toml")).unwrap()
+}
+
+/// The sample with every key switched on. Prose begins with a capital or a quote, keys and sections do not.
+fn uncommented() -> String {
+    let is_key = |line: &str| {
+        let name = line.split('=').next().unwrap_or_default().trim_end();
+        line.starts_with('[')
+            || (line.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    };
+    let lines = sample();
+    let lines = lines.lines().map(|line| match line.strip_prefix("# ") {
+        Some(key) if is_key(key) => key,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_sample_config_is_the_defaults() {
+    let path = Path::new("/etc/postroom/config.toml");
+    let as_it_is = Config::parse(&sample(), path).unwrap();
+    assert_eq!(
+        Config {
+            path: None,
+            ..as_it_is
+        },
+        Config::default()
+    );
+}
+
+#[test]
+fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
+    let path = Path::new("/etc/postroom/config.toml");
+    // Of the two places for a password only one may be named.
+    let all = uncommented().replace("password_env = ", "# ");
+    let switched_on = Config::parse(&all, path).unwrap_or_else(|error| panic!("{error}\n{all}"));
+    // What has no default, or none that a sample can show.
+    let least = "
+        [store]
+        path = \"/var/lib/postroom/postroom.db\"
+        [backends.email]
+        host = \"smtp.example.com\"
+        ca_file = \"/etc/postroom/ca.pem\"
+        username = \"postroom\"
+        password_file = \"/etc/postroom/smtp-password\"
+        from = \"no-reply@example.com\"
+        helo = \"app.example.com\"
+        rate = \"50/s\"
+        [backends.disk]
+        kind = \"file\"
+        [retention]
+        sent = \"90d\"
+        error = \"1y\"
+        [types]
+        comment_delivery = \"Comment or delivery\"
+    ";
+    let mut least = Config::parse(least, path).unwrap();
+    assert_eq!(switched_on.default_backend(), least.default_backend());
+    assert_eq!(
+        switched_on.delivery.resend_limit(),
+        least.delivery.resend_limit()
+    );
+    least.delivery = switched_on.delivery.clone();
+    assert_eq!(switched_on, least);
+    let delivery = &switched_on.delivery;
+    let default = Config::default().delivery;
+    assert_eq!(
+        (&delivery.backoff, delivery.lease, delivery.permanent),
+        (&default.backoff, default.lease, default.permanent)
+    );
+    assert_eq!(delivery.default_language, default.default_language);
+}
+
+#[test]
+fn a_config_that_cannot_be_read_stops_every_command_and_is_named() {
+    let postroom = Setup::new().set("delivery.backof", "1m").build();
+    let ran = postroom.run(&["list"]).exit(1);
+    assert!(
+        ran.stderr.contains("config.toml") && ran.stderr.contains("did you mean `backoff`?"),
+        "{ran:?}"
+    );
+    assert_eq!(postroom.run(&["status"]).status.code(), Some(3));
+    let ran = postroom.run(&["list", "--config", "nowhere.toml"]).exit(1);
+    assert!(ran.stderr.contains("nowhere.toml"), "{ran:?}");
+}
+
+#[test]
+fn deliver_counts_receivers_and_succeeds_also_when_some_failed() {
+    let script = Script::accept_all()
+        .rcpt("april@example.com", Action::reply(451, "4.7.1", "later"))
+        .rcpt("andy@example.com", Action::reply(550, "5.1.1", "never"));
+    let server = Server::start(script).unwrap();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&[message(
+        "a",
+        "t",
+        &["april@example.com", "andy@example.com", "ron@example.com"],
+    )]);
+    let ran = postroom.run(&["deliver", "--format", "json"]).ok();
+    assert_eq!(
+        ran.json_lines(),
+        [json!({"sent": 1, "failed": 1, "error": 1, "unconfirmed": 0, "backend": 0})]
+    );
+    let ran = postroom.run(&["deliver"]).ok();
+    assert_eq!(ran.stdout, "0 sent, 0 failed, 0 error\n");
+}
+
+#[test]
+fn without_a_backend_deliver_and_run_say_how_to_add_one() {
+    let postroom = Setup::new().build();
+    for command in ["deliver", "run"] {
+        let ran = postroom.run(&[command]).exit(1);
+        assert!(ran.stderr.contains("[backends.email]"), "{ran:?}");
+    }
+}
+
+#[test]
+fn run_sends_what_another_process_submits_and_stops_cleanly() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    let run = postroom.start(&["run"]);
+    postroom.submit(&[message("a", "t", &["april@example.com"])]);
+    assert!(server.wait_for(|ledger| ledger.accepted == 1, SOON));
+    postroom.submit(&[message("b", "t", &["april@example.com"])]);
+    assert!(server.wait_for(|ledger| ledger.accepted == 2, SOON));
+    let ran = run.terminate().ok();
+    assert!(ran.stderr.contains("2 sent"), "{ran:?}");
+    assert_eq!(postroom.count("status:sent"), 2);
+    let (code, seen) = status(&postroom);
+    assert_eq!((code, &seen["engines"]), (0, &json!([])));
+}
+
+#[test]
+fn status_is_well_warns_and_alarms() {
+    let mut server = Server::start(
+        Script::accept_all().rcpt("andy@example.com", Action::reply(550, "5.1.1", "never")),
+    )
+    .unwrap();
+    let postroom = Postroom::to(&server);
+    let (code, seen) = status(&postroom);
+    assert_eq!((code, &seen["status"]), (0, &json!("ok")));
+
+    postroom.submit(&[message("a", "t", &["april@example.com"])]);
+    let (code, seen) = status(&postroom);
+    assert_eq!(
+        (code, &seen["not_sent"]),
+        (0, &json!(1)),
+        "work that has just come in is no trouble: {seen}"
+    );
+    postroom.deliver();
+    assert_eq!(status(&postroom).1["sent"], 1);
+
+    postroom.run(&["backend", "email", "pause"]).ok();
+    let (code, seen) = status(&postroom);
+    assert_eq!((code, &seen["status"]), (1, &json!("warning")), "{seen}");
+    assert_eq!(seen["backends"][0]["state"], "paused");
+    postroom.run(&["backend", "email", "resume"]).ok();
+    assert_eq!(status(&postroom).0, 0);
+
+    postroom.submit(&[message("b", "t", &["andy@example.com"])]);
+    postroom.deliver();
+    let (code, seen) = status(&postroom);
+    assert_eq!((code, &seen["error"]), (1, &json!(1)), "{seen}");
+
+    server.stop();
+    postroom.submit(&[message("c", "t", &["ron@example.com"])]);
+    postroom.deliver();
+    let (code, seen) = status(&postroom);
+    assert_eq!((code, &seen["status"]), (2, &json!("critical")), "{seen}");
+    let ran = postroom.run(&["status"]).exit(2);
+    assert!(
+        ran.stdout.contains("backend email is down since") && ran.stdout.contains("1 waiting"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_paused_backend_is_tried_by_nobody_until_it_is_resumed() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&[message("a", "t", &["april@example.com"])]);
+    postroom.run(&["backend", "email", "pause"]).ok();
+    assert_eq!(postroom.deliver().sent, 0);
+    server.with_ledger(|ledger| assert_eq!(ledger.connections, 0));
+    postroom.run(&["backend", "email", "resume"]).ok();
+    assert_eq!(postroom.deliver().sent, 1);
+    let ran = postroom.run(&["backend", "emial", "pause"]).exit(1);
+    assert!(ran.stderr.contains("did you mean `email`?"), "{ran:?}");
+}
+
+#[test]
+fn a_probe_shows_what_was_said_and_sends_nothing() {
+    let mut server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    let ran = postroom.run(&["backend", "email", "probe"]).ok();
+    assert!(
+        ran.stdout.contains("220") && ran.stdout.contains("EHLO"),
+        "{ran:?}"
+    );
+    server.with_ledger(|ledger| assert_eq!(ledger.transactions, 0));
+    server.stop();
+    let ran = postroom.run(&["backend", "email", "probe"]).exit(1);
+    assert!(
+        ran.stderr.contains("`email` does not work") && ran.stderr.contains("onnect"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn backends_are_listed_with_what_they_are_doing() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Setup::new().smtp("email", &server).file("disk").build();
+    let ran = postroom.run(&["backend", "--format", "json"]).ok();
+    let named: Vec<_> = ran
+        .json_lines()
+        .iter()
+        .map(|backend| {
+            (
+                backend["name"].clone(),
+                backend["kind"].clone(),
+                backend["state"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        named,
+        [
+            (json!("disk"), json!("file"), json!("up")),
+            (json!("email"), json!("smtp"), json!("up"))
+        ]
+    );
+    let ran = postroom.run(&["backend", "disk"]).ok();
+    assert!(
+        ran.stdout.contains("disk") && !ran.stdout.contains("email"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_password_file_that_others_can_read_stops_the_delivery_before_it_begins() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let setup = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.username", "postroom")
+        .set("backends.email.password_file", "smtp-password");
+    let postroom = setup.build();
+    let password = postroom.folder().join("smtp-password");
+    fs::write(&password, "hunter2\n").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
+    postroom.submit(&[message("a", "t", &["april@example.com"])]);
+    let ran = postroom.run(&["deliver"]).exit(1);
+    assert!(
+        ran.stderr.contains("smtp-password") && ran.stderr.contains("chmod 600"),
+        "{ran:?}"
+    );
+    assert!(!ran.stderr.contains("hunter2"), "{ran:?}");
+    server.with_ledger(|ledger| assert_eq!(ledger.connections, 0));
+    assert_eq!(postroom.state_of("user:april"), "not_sent/queued");
+}
+
+#[test]
+fn migrate_has_nothing_to_do_on_a_store_of_this_version() {
+    let postroom = Setup::new().build();
+    let ran = postroom.run(&["migrate"]).ok();
+    assert!(ran.stdout.contains("schema 1, nothing to do"), "{ran:?}");
+}
