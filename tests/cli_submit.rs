@@ -19,10 +19,11 @@ fn postroom() -> Postroom {
 }
 
 fn lines(messages: &[Value]) -> String {
-    messages
+    let lines: Vec<_> = messages
         .iter()
         .map(|message| format!("{message}\n"))
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 #[test]

@@ -265,6 +265,10 @@ fn a_raw_message_speaks_for_itself() {
     line["reply_to"] = Value::Null;
     line["headers"] = json!({"X-A": "b"});
     assert_eq!(refused(&line).0, "headers");
+    let mut odd = raw("From: undisclosed\n\nbody");
+    assert_eq!(parse(&odd).unwrap().from, None);
+    odd["from"] = json!("a@b.example");
+    assert_eq!(parse(&odd).unwrap().from.as_deref(), Some("a@b.example"));
     assert_eq!(refused(&raw("no headers here")).0, "raw");
     assert_eq!(refused(&raw("")).0, "raw");
 }

@@ -1,5 +1,5 @@
-//! The command line: one file per command, arguments in, output out, no logic. What everybody shares lies beside them: [`output`], [`context`],
-//! [`error`].
+//! The command line: one file per command, arguments in, output out, no logic. What everybody shares lies beside them: `output`, `table`,
+//! `context`, `error`.
 
 mod act;
 mod backend;

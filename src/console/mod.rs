@@ -3,7 +3,7 @@
 //! [`update`](update::update) turns an [`Event`](effect::Event) and the [`State`](state::State) into the next state and a list of
 //! [`Effect`](effect::Effect)s; [`view`](view::view) draws a state. Neither does I/O. The [runtime] executes the effects: threads that
 //! answer questions from the store ([`reader`]), threads that carry out what an operator confirmed ([`courier`]), the [terminal]. What keys
-//! mean is data ([`action`]), and so are the columns ([`column`]) and the looks ([`theme`]).
+//! mean is data ([`action`]), and so are the columns ([`mod@column`]) and the looks ([`theme`]).
 
 pub mod action;
 pub mod clock;

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-/// A point of an SMTP conversation at which a [`Script`] may decide what the server does.
+/// A point of an SMTP conversation at which a [`Script`](super::Script) may decide what the server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// The connection was made; nothing was said, not even TLS.

@@ -219,16 +219,12 @@ fn raw(
         .unwrap_or_default();
     let own = headers.from().and_then(|from| from.first());
     let own = own.and_then(|from| Some((from.name(), from.address()?)));
-    let own = match own {
-        None => None,
-        Some((name_of, address)) => {
-            let address = address.parse::<Address>().map_err(|_| {
-                fields.wrong(name, &format!("its From, `{address}`, is no address"))
-            })?;
-            let name_of = name_of.map(visible).filter(|name| !name.is_empty());
-            Some(Mailbox::new(name_of, address))
-        }
-    };
+    // What a stranger's program wrote there need not be an address: then From is whom the submitter or the backend names.
+    let own = own.and_then(|(name_of, address)| {
+        let address = address.parse::<Address>().ok()?;
+        let name_of = name_of.map(visible).filter(|name| !name.is_empty());
+        Some(Mailbox::new(name_of, address))
+    });
     if let (Some(own), Some(given)) = (&own, &given_from)
         && in_header(given).is_ok_and(|given| given.email != own.email)
     {
