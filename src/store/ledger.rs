@@ -182,10 +182,8 @@ impl Ledger {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut armed = Vec::new();
-        let written = self.write(conn, &entries, &mut armed);
-        match written {
-            Ok(()) => {
+        match self.write(conn, &entries) {
+            Ok(armed) => {
                 let mut armed = armed.into_iter();
                 for entry in &entries {
                     if let Entry::Arm(_, answer) = entry {
@@ -212,74 +210,87 @@ impl Ledger {
         }
     }
 
+    /// One transaction for all of them. A result that the schema refuses must not keep everybody else's from the disk: then they are written once
+    /// more, each result in a savepoint of its own.
     fn write(
         &self,
         conn: &mut Connection,
         entries: &[Entry],
-        armed: &mut Vec<Vec<ReceiverId>>,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Vec<Vec<ReceiverId>>> {
+        match self.write_once(conn, entries, false) {
+            Err(error) if is_refusal(&error) => self.write_once(conn, entries, true),
+            result => result,
+        }
+    }
+
+    fn write_once(
+        &self,
+        conn: &mut Connection,
+        entries: &[Entry],
+        careful: bool,
+    ) -> rusqlite::Result<Vec<Vec<ReceiverId>>> {
+        let mut armed = Vec::new();
         let mut tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for entry in entries {
             match entry {
+                Entry::Settle(settlement, _) if !careful => {
+                    settle(&tx, &self.engine, &self.by, settlement)?;
+                }
                 Entry::Settle(settlement, _) => {
-                    let mut savepoint = tx.savepoint()?;
+                    let savepoint = tx.savepoint()?;
                     match settle(&savepoint, &self.engine, &self.by, settlement) {
                         Ok(()) => savepoint.commit()?,
-                        // A row that the schema refuses must not keep everybody else's results from the disk.
-                        Err(error)
-                            if error.sqlite_error_code()
-                                == Some(ErrorCode::ConstraintViolation) =>
-                        {
+                        Err(error) if is_refusal(&error) => {
                             tracing::error!(receiver = settlement.receiver.0, %error, "a result could not be written");
-                            savepoint.rollback()?;
-                            savepoint.commit()?;
                         }
                         Err(error) => return Err(error),
                     }
                 }
-                Entry::Arm(request, _) => {
-                    // All of the transaction's receivers or none; what others do in this commit stays.
-                    let mut savepoint = tx.savepoint()?;
-                    let stale = self.write_arm(&savepoint, request)?;
-                    if stale.is_empty() {
-                        savepoint.commit()?;
-                    } else {
-                        savepoint.rollback()?;
-                        savepoint.commit()?;
-                    }
-                    armed.push(stale);
-                }
+                Entry::Arm(request, _) => armed.push(self.write_arm(&tx, request)?),
             }
         }
-        tx.commit()
+        tx.commit()?;
+        Ok(armed)
     }
 
+    /// All of the transaction's receivers or none: every fence is looked at before anything is written.
     fn write_arm(
         &self,
         conn: &Connection,
         request: &ArmRequest,
     ) -> rusqlite::Result<Vec<ReceiverId>> {
-        let mut stale = Vec::new();
-        let mut arm = conn.prepare_cached(
-            "UPDATE receiver SET phase = 2 WHERE id = ? AND epoch = ? AND engine = ? AND phase = 1",
+        let mut fence = conn.prepare_cached(
+            "SELECT 1 FROM receiver WHERE id = ? AND epoch = ? AND engine = ? AND phase = 1",
         )?;
+        let mut stale = Vec::new();
+        for (receiver, epoch) in &request.receivers {
+            if !fence.exists(params![receiver.0, epoch, self.engine])? {
+                stale.push(*receiver);
+            }
+        }
+        if !stale.is_empty() {
+            return Ok(stale);
+        }
+        let mut arm = conn.prepare_cached("UPDATE receiver SET phase = 2 WHERE id = ?")?;
         let mut begin = conn.prepare_cached(
             "INSERT INTO attempt (receiver_id, epoch, started_at, tried_by) VALUES (?, ?, ?, ?)",
         )?;
         for (receiver, epoch) in &request.receivers {
-            if arm.execute(params![receiver.0, epoch, self.engine])? == 1 {
-                begin.execute(params![
-                    receiver.0,
-                    epoch,
-                    millis(request.started_at),
-                    self.by
-                ])?;
-            } else {
-                stale.push(*receiver);
-            }
+            arm.execute([receiver.0])?;
+            begin.execute(params![
+                receiver.0,
+                epoch,
+                millis(request.started_at),
+                self.by
+            ])?;
         }
         Ok(stale)
     }
+}
+
+/// Whether the schema refused a row.
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }
 
 /// Writes one result: the row if the claim still stands, the attempt, and beside it what came too late.

@@ -245,6 +245,7 @@ fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreE
         let mut conn = Connection::open_with_flags(&path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.busy_handler(Some(wait_for_lock))?;
         conn.pragma_update(None, "foreign_keys", true)?;
+        conn.pragma_update(None, "temp_store", "MEMORY")?;
         // The plans are ours: they must not change with a value that happens to be bound, nor be made anew for each.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         conn.set_prepared_statement_cache_capacity(64);
