@@ -324,3 +324,50 @@ fn migrate_has_nothing_to_do_on_a_store_of_this_version() {
     let ran = postroom.run(&["migrate"]).ok();
     assert!(ran.stdout.contains("schema 1, nothing to do"), "{ran:?}");
 }
+
+#[test]
+fn a_store_that_cannot_be_used_is_named_with_the_way_out() {
+    let postroom = Setup::new().build();
+    let path = postroom.folder().join("other.db");
+    let told = |word: &str| {
+        let ran = postroom
+            .run(&["list", "--store", path.to_str().unwrap()])
+            .exit(1);
+        assert!(
+            ran.stderr.contains("other.db") && ran.stderr.contains(word),
+            "{word}: {ran:?}"
+        );
+    };
+    fs::write(&path, "This is not a database at all.").unwrap();
+    told("restore a backup");
+
+    fs::copy(postroom.store_path(), &path).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.pragma_update(None, "user_version", 99).unwrap();
+    told("newer Postroom (schema 99");
+    other.pragma_update(None, "application_id", 7).unwrap();
+    told("not a Postroom store");
+}
+
+#[test]
+fn an_empty_variable_is_no_store_and_an_empty_flag_is_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_postroom"))
+            .args(arguments)
+            .env("HOME", folder.path())
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_DATA_HOME")
+            .env("POSTROOM_STORE", "")
+            .env("POSTROOM_CONFIG", "")
+            .output()
+            .unwrap()
+    };
+    let ran = run(&["list"]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&ran.stderr).contains(".local/share/postroom/postroom.db"),
+        "{ran:?}"
+    );
+    assert_eq!(run(&["list", "--store", ""]).status.code(), Some(2));
+}

@@ -20,18 +20,12 @@ use crate::{
 /// Flags that every command takes.
 #[derive(Args)]
 pub(super) struct Globals {
-    /// The store to work on [default: the config's, else $XDG_DATA_HOME/postroom/postroom.db]
-    #[arg(
-        long,
-        global = true,
-        env = "POSTROOM_STORE",
-        value_name = "FILE",
-        hide_env = false
-    )]
-    pub(super) store: Option<PathBuf>,
-    /// The config to read [default: $XDG_CONFIG_HOME/postroom/config.toml, else /etc/postroom/config.toml]
-    #[arg(long, global = true, env = "POSTROOM_CONFIG", value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
+    /// The store to work on [default: POSTROOM_STORE, the config's, $XDG_DATA_HOME/postroom/postroom.db]
+    #[arg(long, global = true, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// The config to read [default: POSTROOM_CONFIG, $XDG_CONFIG_HOME/postroom/config.toml, /etc/postroom/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Whether to colour what is written
     #[arg(
         long,
@@ -57,13 +51,27 @@ pub(super) enum Color {
 }
 
 impl Globals {
+    /// The store that was named, by the flag or the environment.
+    pub(super) fn named_store(&self) -> Option<PathBuf> {
+        self.store
+            .clone()
+            .or_else(|| from_environment("POSTROOM_STORE"))
+    }
+
+    /// The config that was named, by the flag or the environment.
+    pub(super) fn named_config(&self) -> Option<PathBuf> {
+        self.config
+            .clone()
+            .or_else(|| from_environment("POSTROOM_CONFIG"))
+    }
+
     pub(super) fn config(&self) -> anyhow::Result<Config> {
-        Ok(Config::load(self.config.as_deref())?)
+        Ok(Config::load(self.named_config().as_deref())?)
     }
 
     pub(super) fn store_path(&self, config: &Config) -> anyhow::Result<PathBuf> {
         config
-            .store_path(self.store.as_deref())
+            .store_path(self.named_store().as_deref())
             .ok_or_else(|| anyhow!("no home folder is known here, so there is no usual place for the store: name one with --store"))
     }
 
@@ -89,6 +97,13 @@ impl Globals {
             }
         }
     }
+}
+
+/// A variable that is set to nothing is not set.
+fn from_environment(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// The query that the arguments make, joined by a space.

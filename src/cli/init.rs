@@ -24,7 +24,7 @@ pub(super) struct Args {}
 
 pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
     let path = config_path(globals)?;
-    let written = write_new(&path, &sample(globals.store.as_deref())?)?;
+    let written = write_new(&path, &sample(globals.named_store().as_deref())?)?;
     say(
         &path,
         if written {
@@ -50,8 +50,8 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
 
 /// The named one; else the one that would be read; else the first place where one is looked for.
 fn config_path(globals: &Globals) -> anyhow::Result<PathBuf> {
-    if let Some(path) = &globals.config {
-        return Ok(path.clone());
+    if let Some(path) = globals.named_config() {
+        return Ok(path);
     }
     let usual = Config::usual_paths();
     let there = usual.iter().find(|path| path.exists());
