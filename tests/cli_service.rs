@@ -6,12 +6,19 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use postroom::{
     config::Config,
-    demo::server::{Action, Script, Server},
+    demo::server::{Action, Phase, Script, Server},
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use support::{Postroom, SOON, Setup, message};
 
@@ -353,7 +360,7 @@ fn a_store_that_cannot_be_used_is_named_with_the_way_out() {
 fn an_empty_variable_is_no_store_and_an_empty_flag_is_wrong_usage() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
-        std::process::Command::new(env!("CARGO_BIN_EXE_postroom"))
+        Command::new(env!("CARGO_BIN_EXE_postroom"))
             .args(arguments)
             .env("HOME", folder.path())
             .env_remove("XDG_CONFIG_HOME")
@@ -370,4 +377,30 @@ fn an_empty_variable_is_no_store_and_an_empty_flag_is_wrong_usage() {
         "{ran:?}"
     );
     assert_eq!(run(&["list", "--store", ""]).status.code(), Some(2));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let server = Server::start(Script::accept_all().on(Phase::Dot, Action::stall())).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.on_unknown", "hold")
+        .build();
+    postroom.submit(&[message("a", "t", &["april@example.com"])]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
+        .arg("run")
+        .env("POSTROOM_CONFIG", postroom.config_path())
+        .env("POSTROOM_STORE", postroom.store_path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) == 1, SOON));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("a second signal ends at once")));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+    // Nobody knows what became of it: the next engine says so.
+    assert_eq!(postroom.deliver().sent, 0);
+    assert_eq!(postroom.show_json(1)["attempts"][0]["outcome"], "unknown");
 }
