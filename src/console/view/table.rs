@@ -91,7 +91,8 @@ fn draw_row(
     };
     let air = if margin == 5 { " " } else { "" };
     line.push(in_role(Role::Plain), format!("{air}{bar}{air}"));
-    line.push(in_role(Role::Mark), format!("{mark} "));
+    let mark_role = if mark == " " { Role::Plain } else { Role::Mark };
+    line.push(in_role(mark_role), format!("{mark} "));
     for (column, width) in columns {
         let (mut cell, role) = column.cell(row, context);
         if gone && *column == Column::Subject {
