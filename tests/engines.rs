@@ -116,3 +116,25 @@ fn an_emergency_hold_stops_what_is_claimed_and_leaves_what_is_being_sent() {
     server.with_ledger(|ledger| assert_eq!(ledger.entries.len(), 1));
     assert_eq!(postroom.count("is:held"), 49);
 }
+
+#[test]
+fn a_message_that_the_store_cannot_give_back_is_an_error_of_its_own_and_holds_up_nobody() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&[
+        message("damaged", "feedback", &["a@example.com"]),
+        message("sound", "feedback", &["b@example.com"]),
+    ]);
+    let store = rusqlite::Connection::open(postroom.store_path()).unwrap();
+    store
+        .execute(
+            "UPDATE content SET body = x'00' WHERE subject = 'About damaged'",
+            [],
+        )
+        .unwrap();
+    drop(store);
+    let summary = postroom.deliver();
+    assert_eq!((summary.sent, summary.error), (1, 1));
+    assert_eq!(postroom.state_of("key:damaged"), "error/permanent");
+    server.with_ledger(|ledger| assert_eq!(ledger.recipients(), ["b@example.com"]));
+}

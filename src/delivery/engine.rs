@@ -283,11 +283,18 @@ impl Supervisor {
     }
 
     fn serve(&mut self) -> Result<(), StoreError> {
+        let mut failing: Option<Instant> = None;
         while !self.shared.stopping.load(Ordering::Acquire) {
             match self.step() {
-                Ok(Step::Go(wait)) => self.shared.signal.wait(wait),
+                Ok(Step::Go(wait)) => {
+                    failing = None;
+                    self.shared.signal.wait(wait);
+                }
                 Ok(Step::Done) => return Ok(()),
-                Err(error) if error.is_passing() => self.recover(error)?,
+                Err(error) if error.is_passing() => {
+                    let since = *failing.get_or_insert_with(Instant::now);
+                    self.recover(error, since)?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -361,21 +368,31 @@ impl Supervisor {
             };
             *dry = claims.is_empty().then(Instant::now);
             if !claims.is_empty() {
-                let batches = self.router.batches(&claims, lane.way.backend.as_ref())?;
-                lane.push(&claims, batches);
+                let routed = match self.router.route(&claims, lane.way.backend.as_ref()) {
+                    Ok(routed) => routed,
+                    Err(error) => {
+                        let receivers: Vec<_> =
+                            claims.iter().map(|claim| &claim.receiver).collect();
+                        ledger.free(&receivers)?;
+                        return Err(error);
+                    }
+                };
+                lane.push(&claims, routed.batches);
+                for (receiver, failure) in routed.unreadable {
+                    lane.settle(&receiver, Report::Failed(Outcome::Permanent, failure));
+                }
             }
         }
         Ok(())
     }
 
-    /// The disk refuses: nothing is sent until it takes what waits. A service waits for ever, a pass for as long as it has patience.
-    fn recover(&self, first: StoreError) -> Result<(), StoreError> {
+    /// The disk refuses, since then: nothing is sent until it takes what waits. A service waits for ever, a pass for as long as it has patience.
+    fn recover(&self, first: StoreError, since: Instant) -> Result<(), StoreError> {
         tracing::error!(error = %first, "the store cannot be written: nothing more is sent until it can");
         for lane in &self.shared.lanes {
             lane.halt(true);
         }
-        let until = Instant::now() + self.options.patience;
-        while self.options.work == Work::Forever || Instant::now() < until {
+        while self.options.work == Work::Forever || since.elapsed() < self.options.patience {
             self.shared.signal.wait(Duration::from_millis(250));
             if self.shared.stopping.load(Ordering::Acquire) {
                 break;

@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Backend, Batch};
+use super::{Backend, Batch, Failure};
 use crate::{
-    message::{Content, ContentId, Message, MessageId},
+    message::{Content, ContentId, Message, MessageId, Receiver},
     store::{Claim, Reader, StoreError},
 };
 
@@ -18,6 +18,29 @@ pub(super) struct Router {
     contents: HashMap<ContentId, Arc<Content>>,
 }
 
+/// What became of claimed rows.
+#[derive(Default)]
+pub(super) struct Routed {
+    /// To be sent.
+    pub(super) batches: Vec<Batch>,
+    /// Never to be sent: what they should say is damaged.
+    pub(super) unreadable: Vec<(Receiver, Failure)>,
+}
+
+fn unreadable(claim: &Claim, error: &StoreError) -> Failure {
+    let error = format!("the message cannot be read from the store: {error}");
+    let traceback = format!(
+        "{error}\n\n  message     {}\n  content     {}\n  receiver    {}, {}",
+        claim.message, claim.content, claim.receiver.id, claim.receiver.identity
+    );
+    Failure {
+        error,
+        traceback,
+        phase: Some("read".to_owned()),
+        ..Failure::default()
+    }
+}
+
 impl Router {
     pub(super) fn new(reader: Reader) -> Self {
         Self {
@@ -27,16 +50,26 @@ impl Router {
         }
     }
 
-    /// The batches for one backend, in the order of their first receiver.
-    pub(super) fn batches(
+    /// The batches for one backend, in the order of their first receiver. A receiver whose message the store cannot give back holds up nobody else.
+    pub(super) fn route(
         &mut self,
         claims: &[Claim],
         backend: &dyn Backend,
-    ) -> Result<Vec<Batch>, StoreError> {
-        let mut batches: Vec<Batch> = Vec::new();
+    ) -> Result<Routed, StoreError> {
+        let mut routed = Routed::default();
         let mut open: HashMap<(MessageId, ContentId), usize> = HashMap::new();
         for claim in claims {
-            let message = self.message(claim.message)?;
+            let (message, content) = match self.read(claim) {
+                Ok(read) => read,
+                Err(error @ StoreError::Unreadable { .. }) => {
+                    routed
+                        .unreadable
+                        .push((claim.receiver.clone(), unreadable(claim, &error)));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let batches = &mut routed.batches;
             let key = (claim.message, claim.content);
             match open.get(&key) {
                 Some(&index)
@@ -46,7 +79,6 @@ impl Router {
                 }
                 _ => {
                     open.insert(key, batches.len());
-                    let content = self.content(claim.content)?;
                     batches.push(Batch {
                         message,
                         content,
@@ -55,7 +87,11 @@ impl Router {
                 }
             }
         }
-        Ok(batches)
+        Ok(routed)
+    }
+
+    fn read(&mut self, claim: &Claim) -> Result<(Arc<Message>, Arc<Content>), StoreError> {
+        Ok((self.message(claim.message)?, self.content(claim.content)?))
     }
 
     fn message(&mut self, id: MessageId) -> Result<Arc<Message>, StoreError> {

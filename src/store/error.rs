@@ -103,6 +103,16 @@ impl StoreError {
 /// Puts SQLite's word into ours.
 pub(super) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
+    if let rusqlite::Error::FromSqlConversionFailure(..)
+    | rusqlite::Error::InvalidColumnType(..)
+    | rusqlite::Error::IntegralValueOutOfRange(..)
+    | rusqlite::Error::QueryReturnedNoRows = &source
+    {
+        return StoreError::Unreadable {
+            path,
+            what: source.to_string(),
+        };
+    }
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full(path),
         Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(path),
