@@ -138,7 +138,8 @@ impl Plan {
             let _ = write!(sql, " ORDER BY {id} {order} LIMIT {limit})");
         }
         if self.arms.is_empty() {
-            return "SELECT id FROM receiver WHERE 0".to_owned();
+            // The limit is the last value bound: naming it keeps the number of values right.
+            return format!("SELECT id FROM receiver WHERE 0 LIMIT {limit}");
         }
         let _ = write!(sql, " ORDER BY id {order} LIMIT {limit}");
         sql

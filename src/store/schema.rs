@@ -31,3 +31,52 @@ pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<i64> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::message::State;
+
+    fn migrated() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        assert_eq!(migrate(&mut conn).unwrap(), 0);
+        conn
+    }
+
+    #[test]
+    fn the_states_of_the_schema_are_the_states_of_the_code() {
+        let conn = migrated();
+        let mut statement = conn
+            .prepare("SELECT id, status, reason, pending FROM state ORDER BY id")
+            .unwrap();
+        let rows: Vec<(u8, String, String, bool)> = statement
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let wanted: Vec<_> = State::ALL
+            .into_iter()
+            .map(|state| {
+                let (status, reason) = (state.status().name(), state.reason().name());
+                (
+                    state.number(),
+                    status.to_owned(),
+                    reason.to_owned(),
+                    state.is_pending(),
+                )
+            })
+            .collect();
+        assert_eq!(rows, wanted);
+    }
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut conn = migrated();
+        assert_eq!(migrate(&mut conn).unwrap(), SCHEMA);
+        assert_eq!(version(&conn).unwrap(), SCHEMA);
+    }
+}
