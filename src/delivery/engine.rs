@@ -85,6 +85,7 @@ impl Engine {
     pub fn start(store: &Arc<Store>, ways: Vec<Way>, options: Options) -> Result<Self, StoreError> {
         let clock = Arc::clone(&options.clock);
         bury_the_dead(store, &ways, clock())?;
+        while store.expire(clock())? > 0 {}
         let place = Place::enter(
             store,
             options.kind,
@@ -311,6 +312,7 @@ impl Supervisor {
         }
         if self.refreshed.elapsed() > REFRESH {
             self.refreshed = Instant::now();
+            while self.place.ledger().store().expire(now)? > 0 {}
             for lane in &self.shared.lanes {
                 lane.refresh(false)?;
             }

@@ -104,15 +104,35 @@ impl Store {
             let Some(backend) = backend_number(tx, backend)? else {
                 return Ok(Vec::new());
             };
-            expire(tx, now)?;
             let mut claims = match scope {
                 Scope::Job(job) => take_job(tx, engine, backend, job, limit, now)?,
                 Scope::DueAt(_) | Scope::Always => {
-                    take_due(tx, engine, backend, limit, scope.until(now))?
+                    take_due(tx, engine, backend, limit, scope.until(now), now)?
                 }
             };
             claims.sort_by_key(|claim| (claim.standing.due_at, claim.receiver.id));
             Ok(claims)
+        })
+    }
+
+    /// The sweep: what is past its time and still waiting will not be tried again. Returns how many receivers that was; call it until it is none.
+    pub fn expire(&self, now: Timestamp) -> Result<usize, StoreError> {
+        const SWEEP: &str = "SELECT id FROM receiver INDEXED BY receiver_expiry
+            WHERE expires_at <= ?1 AND expires_at IS NOT NULL AND due_at IS NOT NULL AND engine IS NULL AND NOT ignore_expiry";
+        let found = {
+            let conn = self.writer();
+            conn.prepare_cached(SWEEP)
+                .and_then(|mut sweep| sweep.exists([millis(now)]))
+                .map_err(|error| super::error::explain(&self.path, error))?
+        };
+        if !found {
+            return Ok(0);
+        }
+        self.write(|tx| {
+            tx.prepare_cached(&format!(
+                "UPDATE receiver SET state = ?2, due_at = NULL, job = NULL WHERE id IN ({SWEEP} LIMIT 500)"
+            ))?
+            .execute(params![millis(now), State::Expired.number()])
         })
     }
 
@@ -178,6 +198,7 @@ fn take_due(
     backend: i64,
     limit: usize,
     until: Timestamp,
+    now: Timestamp,
 ) -> rusqlite::Result<Vec<Claim>> {
     let mut claims = Vec::new();
     let mut below = i64::MAX;
@@ -191,13 +212,14 @@ fn take_due(
             "UPDATE receiver SET engine = :engine, phase = 1, epoch = epoch + 1 WHERE id IN (
                  SELECT id FROM receiver INDEXED BY receiver_due
                  WHERE backend_id = :backend AND priority = :priority AND due_at <= :until AND due_at IS NOT NULL AND engine IS NULL
+                   AND (expires_at IS NULL OR ignore_expiry OR expires_at > :now)
                  ORDER BY due_at, id LIMIT :limit)
              RETURNING {CLAIM_COLUMNS}"
         );
         let mut statement = tx.prepare_cached(&sql)?;
         let rows = statement.query_map(
             named_params! {
-                ":engine": engine, ":backend": backend, ":priority": priority, ":until": millis(until),
+                ":engine": engine, ":backend": backend, ":priority": priority, ":until": millis(until), ":now": millis(now),
                 ":limit": (limit - claims.len()) as i64,
             },
             read_claim,
@@ -229,16 +251,4 @@ fn take_job(
             read_claim,
         )?
         .collect()
-}
-
-/// The sweep: what is past its time and still waiting will not be tried again.
-fn expire(tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "UPDATE receiver SET state = ?1, due_at = NULL, job = NULL WHERE id IN (
-             SELECT id FROM receiver INDEXED BY receiver_expiry
-             WHERE expires_at <= ?2 AND expires_at IS NOT NULL AND due_at IS NOT NULL AND engine IS NULL AND NOT ignore_expiry
-             LIMIT 500)",
-    )?
-    .execute(params![State::Expired.number(), millis(now)])?;
-    Ok(())
 }
