@@ -1,10 +1,12 @@
 //! Makes the bytes that leave: lettre writes headers and parts, this module decides which, and lets nothing in that could start a header of its own.
 
 use std::{
+    fmt::Write as _,
     io::Write as _,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::{
     Address,
     address::AddressError,
@@ -240,7 +242,10 @@ fn head(
     let sender = from.email.clone();
     push(&mut out, header::From::from(Mailboxes::from(from)));
     push(&mut out, header::To::from(Mailboxes::from(to)));
-    push(&mut out, header::Subject::from(content.subject.clone()));
+    match encoded_words("Subject", &content.subject, true) {
+        Some(words) => out.extend(words.into_bytes()),
+        None => push(&mut out, header::Subject::from(content.subject.clone())),
+    }
     // chrono's own RFC 2822 writer panics beyond the year 9999.
     let date = message.created_at.format("%a, %-d %b %Y %H:%M:%S +0000");
     let _ = write!(out, "Date: {date}\r\n");
@@ -254,6 +259,10 @@ fn head(
     for (name, value) in &message.headers {
         clean(name, value)?;
         check_header_name(name)?;
+        if let Some(words) = encoded_words(name, value, false) {
+            out.extend(words.into_bytes());
+            continue;
+        }
         let name = HeaderName::new_from_ascii(name.clone())
             .map_err(|_| BuildError::HeaderName(name.clone()))?;
         // One by one: `Headers` keeps only the last of a name, and a caller may mean two.
@@ -274,6 +283,38 @@ pub fn check_header_name(name: &str) -> Result<(), BuildError> {
         return Err(BuildError::OwnHeader(name.to_owned()));
     }
     Ok(())
+}
+
+/// The header in encoded words (RFC 2047) where lettre would let something through that a reader could take for more than text: control
+/// characters; in a `text` that people wrote also what looks like an encoded word, and a word too long for a line (RFC 5322 2.1.1). `None`: lettre
+/// does it well.
+fn encoded_words(name: &str, value: &str, text: bool) -> Option<String> {
+    /// With the frame around it a word has at most 75 letters (RFC 2047 2).
+    const BYTES: usize = 45;
+    const LONGEST: usize = 900;
+    let odd = value.contains(|c: char| c.is_control() && c != '\t')
+        || text && (value.contains("=?") || value.split(' ').any(|word| word.len() > LONGEST));
+    if !odd {
+        return None;
+    }
+    let mut header = format!("{name}:");
+    let mut rest = value;
+    while !rest.is_empty() {
+        let mut end = rest.len().min(BYTES);
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (word, after) = rest.split_at(end);
+        let fold = if rest.len() == value.len() {
+            ""
+        } else {
+            "\r\n"
+        };
+        let _ = write!(header, "{fold} =?utf-8?b?{}?=", STANDARD.encode(word));
+        rest = after;
+    }
+    header.push_str("\r\n");
+    Some(header)
 }
 
 fn push<H: Header>(out: &mut Vec<u8>, header: H) {
