@@ -12,7 +12,7 @@ use super::{
     Outcome,
     context::{Globals, acting, query},
     error::Usage,
-    output::receivers,
+    output::{receivers, say, tell},
     prompt::confirm,
 };
 use crate::{
@@ -113,10 +113,11 @@ fn act(globals: &Globals, action: Action, whom: &Whom) -> Outcome {
     let (words, target) = target(action, whom)?;
     if whom.dry_run {
         let would = globals.look(&config)?.affected(action, &target)?;
-        println!(
-            "{}",
-            summary(&format!("{}: would touch", action.name()), &would, &target)
-        );
+        say(&summary(
+            &format!("{}: would touch", action.name()),
+            &would,
+            &target,
+        ))?;
         return Ok(0);
     }
     let store = globals.open(&config)?;
@@ -124,12 +125,12 @@ fn act(globals: &Globals, action: Action, whom: &Whom) -> Outcome {
         let would = store.reader()?.affected(action, &target)?;
         let said = summary(&format!("{}: would touch", action.name()), &would, &target);
         if would.total() == 0 {
-            println!("{said}");
+            say(&said)?;
             return Ok(0);
         }
-        eprintln!("{said}");
+        tell(&said);
         if !confirm(&format!("{} {}?", verb(action), receivers(would.total())))? {
-            eprintln!("Nothing was done.");
+            tell("Nothing was done.");
             return Ok(1);
         }
     }
@@ -139,10 +140,11 @@ fn act(globals: &Globals, action: Action, whom: &Whom) -> Outcome {
         ControlFlow::Continue(())
     });
     bar.finish_and_clear();
-    println!(
-        "{}",
-        summary(&format!("{}: touched", action.name()), &done?, &target)
-    );
+    say(&summary(
+        &format!("{}: touched", action.name()),
+        &done?,
+        &target,
+    ))?;
     Ok(0)
 }
 

@@ -9,7 +9,7 @@ use super::{
     Outcome,
     context::Globals,
     operator::operator,
-    output::{json_line, local, utc},
+    output::{json_line, local, say, utc},
     table::{Cell, Look, Table, room},
     ways::way,
 };
@@ -78,14 +78,16 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
                 Utc::now(),
             )?;
             let name = known[state].name.shown();
-            println!("{name}: paused; `postroom backend {name} resume` ends it");
+            say(&format!(
+                "{name}: paused; `postroom backend {name} resume` ends it"
+            ))?;
             Ok(0)
         }
         Some(Action::Resume) => {
             globals
                 .open(&config)?
                 .resume_backend(name, &operator(), Utc::now())?;
-            println!("{}: resumed", known[state].name.shown());
+            say(&format!("{}: resumed", known[state].name.shown()))?;
             Ok(0)
         }
         Some(Action::Probe) => probe(&config, name),

@@ -3,7 +3,12 @@ use std::io::{self, IsTerminal as _};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Outcome, context::Globals, engine, output::json_line};
+use super::{
+    Outcome,
+    context::Globals,
+    engine,
+    output::{json_line, say, tell},
+};
 use crate::delivery::{Tally, Work};
 
 /// One pass: try once what is due now, then end; for cron
@@ -41,11 +46,11 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
     bar.finish_and_clear();
     let ran = ran?;
     if ran.stopped {
-        eprintln!("postroom: stopped by a signal before the pass was over");
+        tell("postroom: stopped by a signal before the pass was over");
     }
     match args.format {
         Format::Json => json_line(io::stdout().lock(), &ran.tally)?,
-        Format::Text => println!("{}", words(&ran.tally)),
+        Format::Text => say(&words(&ran.tally))?,
     }
     Ok(u8::from(ran.stopped))
 }

@@ -11,6 +11,7 @@ use super::{
     Outcome,
     console::{needs_terminal, open},
     context::Globals,
+    output::say,
     ways::ways,
 };
 use crate::demo::Demo;
@@ -45,10 +46,10 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
         seed(&demo, args.receivers)?;
     }
     if let Some(dir) = &args.seed_only {
-        println!(
+        say(&format!(
             "{0}: seeded; `postroom demo --dir {0}` serves it",
             dir.display()
-        );
+        ))?;
         return Ok(0);
     }
     open(

@@ -2,7 +2,8 @@
 
 use std::{io, process::ExitCode};
 
-use crate::{message::DisplayText, query::QueryError};
+use super::output::tell;
+use crate::query::QueryError;
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -26,23 +27,40 @@ impl Usage {
 
 /// Says why the arguments cannot be read, or answers `--help` and `--version`.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // It repeats the argument as it came.
+        tell(error.render().to_string().trim_end());
+        return ExitCode::from(USAGE);
+    }
     // When nobody listens there is nobody to tell.
     let _ = error.print();
-    if error.use_stderr() {
-        ExitCode::from(USAGE)
-    } else {
-        ExitCode::SUCCESS
-    }
+    ExitCode::SUCCESS
+}
+
+/// What a command is for, as far as its failure is concerned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It changes something: a failure is one.
+    Do,
+    /// It only shows something, to a reader who may have seen enough.
+    Show,
+    /// It answers monitoring, which has an exit code of its own for "could not look".
+    Watch,
 }
 
 /// Says what failed, and gives the exit code it means.
-pub(super) fn report(failure: &anyhow::Error, status_asked: bool) -> ExitCode {
-    if is_broken_pipe(failure) {
-        // `postroom list | head`: the reader has seen enough.
+pub(super) fn report(failure: &anyhow::Error, purpose: Purpose) -> ExitCode {
+    if purpose == Purpose::Show && is_broken_pipe(failure) {
+        // `postroom list | head`
         return ExitCode::SUCCESS;
     }
     let mut chain = failure.chain();
     let mut told = chain.next().map(ToString::to_string).unwrap_or_default();
+    // Whatever else is read or written has a context that says what.
+    let bare = failure.downcast_ref::<io::Error>();
+    if bare.is_some_and(|error| error.raw_os_error().is_some()) {
+        told.insert_str(0, "cannot write to standard output: ");
+    }
     for cause in chain {
         let cause = cause.to_string();
         // Some errors repeat their source in their own words.
@@ -51,10 +69,10 @@ pub(super) fn report(failure: &anyhow::Error, status_asked: bool) -> ExitCode {
             told.push_str(&cause);
         }
     }
-    eprintln!("postroom: {}", DisplayText::lines(&told));
+    tell(&format!("postroom: {told}"));
     ExitCode::from(if failure.is::<Usage>() {
         USAGE
-    } else if status_asked {
+    } else if purpose == Purpose::Watch {
         UNKNOWN
     } else {
         FAILED

@@ -1,12 +1,12 @@
 use std::{
     fs::{self, OpenOptions},
-    io::{ErrorKind, Write as _},
+    io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, anyhow};
 
-use super::{Outcome, context::Globals};
+use super::{Outcome, context::Globals, output::say};
 use crate::{
     config::Config,
     store::{Store, StoreError},
@@ -25,23 +25,23 @@ pub(super) struct Args {}
 pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
     let path = config_path(globals)?;
     let written = write_new(&path, &sample(globals.named_store().as_deref())?)?;
-    say(
+    told(
         &path,
         if written {
             "written: name your mail server in it"
         } else {
             "exists already, left as it is"
         },
-    );
+    )?;
 
     let config = Config::load(Some(&path))?;
     let store = globals.store_path(&config)?;
     match Store::create(&store) {
-        Ok(_) => say(&store, "created"),
+        Ok(_) => told(&store, "created")?,
         Err(StoreError::Exists(_)) => {
             // Something is there: say at once if it is no store of ours.
             Store::open_read_only(&store)?;
-            say(&store, "exists already, left as it is");
+            told(&store, "exists already, left as it is")?;
         }
         Err(error) => return Err(error.into()),
     }
@@ -95,6 +95,6 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<bool> {
     }
 }
 
-fn say(path: &Path, what: &str) {
-    println!("{}: {what}", path.display());
+fn told(path: &Path, what: &str) -> io::Result<()> {
+    say(&format!("{}: {what}", path.display()))
 }

@@ -1,4 +1,4 @@
-use super::{Outcome, context::Globals};
+use super::{Outcome, context::Globals, output::say};
 use crate::store::Store;
 
 /// Bring a store of an older version to this version's schema
@@ -12,10 +12,11 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
     let config = globals.config()?;
     let path = globals.store_path(&config)?;
     let (had, has) = Store::migrate(&path)?;
-    if had == has {
-        println!("{}: schema {has}, nothing to do", path.display());
+    let shown = path.display();
+    say(&if had == has {
+        format!("{shown}: schema {has}, nothing to do")
     } else {
-        println!("{}: schema {had} is now {has}", path.display());
-    }
+        format!("{shown}: schema {had} is now {has}")
+    })?;
     Ok(0)
 }

@@ -31,6 +31,7 @@ use std::{ffi::OsString, process::ExitCode, sync::LazyLock};
 use clap::{Parser, Subcommand};
 
 use context::Globals;
+use error::Purpose;
 pub use operator::operator;
 
 use crate::store::SCHEMA;
@@ -85,10 +86,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return error::usage(&error),
     };
-    let status_asked = matches!(cli.command, Some(Command::Status(_)));
+    let purpose = match &cli.command {
+        Some(Command::Status(_)) => Purpose::Watch,
+        Some(Command::List(_) | Command::Show(_) | Command::Backend(_)) => Purpose::Show,
+        _ => Purpose::Do,
+    };
     match run(cli) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => error::report(&failure, status_asked),
+        Err(failure) => error::report(&failure, purpose),
     }
 }
 

@@ -6,7 +6,17 @@ use chrono::{Local, SecondsFormat};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
-use crate::message::{Timestamp, is_dangerous};
+use crate::message::{DisplayText, Timestamp, is_dangerous};
+
+/// Writes a line for people to stdout, made harmless. `println!` would panic where nobody listens or the disk is full.
+pub(super) fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{}", DisplayText::lines(line))
+}
+
+/// Writes a line to stderr, made harmless. When nobody listens there is nobody to tell.
+pub(super) fn tell(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", DisplayText::lines(line));
+}
 
 /// Writes one object on one line. Every control, bidi, line-separator and invisible character is escaped as `\uXXXX`.
 pub(super) fn json_line<T: Serialize>(mut out: impl Write, value: &T) -> anyhow::Result<()> {

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use anyhow::Context as _;
+
 use super::error::Usage;
 
 /// Asks; only `y` is a yes. Without a terminal there is nobody to ask: that is wrong usage.
@@ -17,6 +19,9 @@ pub(super) fn confirm(question: &str) -> anyhow::Result<bool> {
     write!(stderr, "{question} [y/N] ")?;
     stderr.flush()?;
     let mut answer = String::new();
-    stdin.lock().read_line(&mut answer)?;
+    stdin
+        .lock()
+        .read_line(&mut answer)
+        .context("cannot read the answer")?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))
 }

@@ -1,7 +1,7 @@
 use super::{
     Outcome,
     context::{Globals, acting},
-    output::receivers,
+    output::{receivers, say},
 };
 
 /// Make every Failed receiver within the resend limit due now; marks only, `deliver` or `run` sends
@@ -15,10 +15,10 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
     let config = globals.config()?;
     let store = globals.open(&config)?;
     let done = store.resend_failed(&acting(&config, "status:failed"))?;
-    println!(
+    say(&format!(
         "{} due now, {} exceeded the resend limit",
         receivers(done.due),
         done.exceeded
-    );
+    ))?;
     Ok(0)
 }

@@ -108,7 +108,9 @@ impl Lines {
                 bytes.drain(..3);
             }
             if bytes.len() > LONGEST {
-                self.input.skip_until(b'\n')?;
+                self.input
+                    .skip_until(b'\n')
+                    .context("cannot read the messages")?;
                 return Ok(Some(self.refused("the line is longer than 64 MiB")));
             }
             if !bytes.trim_ascii().is_empty() {

@@ -27,7 +27,12 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     delivery::system_clock,
@@ -98,7 +103,7 @@ pub fn run(options: ConsoleOptions) -> anyhow::Result<()> {
     })?;
     drop(upkeep);
     for line in words {
-        println!("{line}");
+        writeln!(io::stdout(), "{line}")?;
     }
     Ok(())
 }

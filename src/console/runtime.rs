@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io,
+    io::{self, Write as _},
     os::fd::AsFd as _,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
@@ -287,7 +287,7 @@ fn last_words(state: &State, jobs: &Jobs, news: &Receiver<News>) -> Vec<String> 
     if !jobs.are_running() {
         return Vec::new();
     }
-    eprintln!("stopping what is still running…");
+    let _ = writeln!(io::stderr(), "stopping what is still running…");
     jobs.stop_all(Duration::MAX);
     let order = |id| {
         state
