@@ -22,7 +22,8 @@ mod tls;
 use std::{
     fmt::Display,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -88,8 +89,13 @@ impl Setup {
 
     /// Writes the config and makes an empty store, both in a folder that goes with the test.
     pub fn build(self) -> Postroom {
+        self.build_in(&std::env::temp_dir())
+    }
+
+    /// The same, in a folder within this one.
+    pub fn build_in(self, place: &Path) -> Postroom {
         let postroom = Postroom {
-            folder: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir_in(place).unwrap(),
         };
         postroom.configure(self);
         Store::create(&postroom.store_path()).unwrap();
@@ -144,6 +150,11 @@ impl Postroom {
     /// The same, with this on its standard input.
     pub fn run_with(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Ran {
         process::run(&self.folder(), arguments, input.as_ref())
+    }
+
+    /// `postroom` with these arguments, to be run by the test in its own way.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        process::command(&self.folder(), arguments)
     }
 
     /// Starts `postroom` with these arguments and leaves it running.

@@ -43,7 +43,7 @@ impl Ran {
     }
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
     command
         .args(arguments)
@@ -164,6 +164,7 @@ impl Running {
         let (status, stderr) = ended
             .unwrap_or_else(|_| panic!("still running after {SOON:?}; it said: {}", self.stdout));
         self.reaped = true;
+        assert!(!stderr.contains("panicked at"), "{stderr}");
         // The reader's end of the channel closes with the pipe.
         self.stdout.extend(self.lines.iter());
         Ran {
