@@ -14,6 +14,7 @@
 
 pub mod backend;
 pub mod cli;
+mod columns;
 pub mod config;
 pub mod console;
 pub mod delivery;

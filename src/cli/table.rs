@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use unicode_truncate::UnicodeTruncateStr as _;
-use unicode_width::UnicodeWidthStr as _;
-
-use crate::message::DisplayText;
+use crate::{
+    columns::{columns, cut},
+    message::DisplayText,
+};
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -72,10 +72,14 @@ impl Table {
     }
 
     fn fit(&self, rows: &[Vec<Cell>]) -> Vec<usize> {
-        let mut widths: Vec<usize> = self.looks.iter().map(|look| look.heading.width()).collect();
+        let mut widths: Vec<usize> = self
+            .looks
+            .iter()
+            .map(|look| columns(look.heading))
+            .collect();
         for row in rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.text.as_str().width());
+                *width = (*width).max(columns(cell.text.as_str()));
             }
         }
         let Some(room) = self.room else {
@@ -105,7 +109,7 @@ impl Table {
                 line.push_str(GAP);
             }
             let text = self.cut(cell.text.as_str(), width);
-            let padding = " ".repeat(width.saturating_sub(text.width()));
+            let padding = " ".repeat(width.saturating_sub(columns(&text)));
             if look.right {
                 line.push_str(&padding);
             }
@@ -123,11 +127,10 @@ impl Table {
     }
 
     fn cut(&self, text: &str, width: usize) -> String {
-        if self.room.is_none() || text.width() <= width {
-            return text.to_owned();
+        match self.room {
+            Some(_) => cut(text, width),
+            None => text.to_owned(),
         }
-        let (kept, _) = text.unicode_truncate(width.saturating_sub(1));
-        format!("{kept}…")
     }
 }
 

@@ -1,7 +1,7 @@
-//! Small helpers for text on a screen: numbers people can read, and cutting by columns instead of letters.
+//! Small helpers for text on a screen: numbers people can read, lines that fit.
 
-use unicode_truncate::UnicodeTruncateStr as _;
-use unicode_width::UnicodeWidthStr as _;
+use crate::columns::first;
+pub use crate::columns::{columns, cut, last};
 
 /// `1204331` as `1,204,331`.
 pub fn grouped(number: u64) -> String {
@@ -37,42 +37,21 @@ pub fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{plural}", grouped(number))
 }
 
-/// How many columns a text takes.
-pub fn columns(text: &str) -> usize {
-    text.width()
-}
-
-/// The text within so many columns; what is cut is told by an ellipsis.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    match width {
-        0 => String::new(),
-        _ => format!("{}…", text.unicode_truncate(width - 1).0),
-    }
-}
-
 /// Like [`cut`], but what is lost is the beginning: of a path the end says more.
 pub fn cut_start(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
+    if columns(text) <= width {
+        text.to_owned()
+    } else if width == 0 {
+        String::new()
+    } else {
+        format!("…{}", last(text, width - 1))
     }
-    match width {
-        0 => String::new(),
-        _ => format!("…{}", text.unicode_truncate_start(width - 1).0),
-    }
-}
-
-/// The last so many columns of a text.
-pub fn last(text: &str, width: usize) -> &str {
-    text.unicode_truncate_start(width).0
 }
 
 /// Exactly so many columns, cut or filled up with spaces at the right, or at the left for numbers.
 pub fn fitted(text: &str, width: usize, to_the_right: bool) -> String {
     let cut = cut(text, width);
-    let fill = width.saturating_sub(cut.width());
+    let fill = width.saturating_sub(columns(&cut));
     if to_the_right {
         format!("{}{cut}", " ".repeat(fill))
     } else {
@@ -90,8 +69,8 @@ pub fn hanging(line: &str, width: usize, less: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = line;
     let mut room = width;
-    while rest.width() > room {
-        let (head, _) = rest.unicode_truncate(room);
+    while columns(rest) > room {
+        let head = first(rest, room);
         let at = match head.rfind(' ') {
             Some(space) if space >= head.len() / 2 => space + 1,
             _ if head.is_empty() => match rest.chars().next() {
@@ -127,7 +106,6 @@ mod tests {
 
     #[test]
     fn text_is_cut_by_columns_not_by_letters() {
-        assert_eq!(cut("日本語テキスト", 7), "日本語…");
         assert_eq!(cut_start("/var/lib/postroom.db", 12), "…postroom.db");
         assert_eq!(fitted("ab", 4, true), "  ab");
         assert_eq!(fitted("日本", 5, false), "日本 ");

@@ -43,7 +43,7 @@ const SUBJECTS: [(&str, &str); 5] = [
     ("feedback", "Feedback on Assignment 7: passed"),
     ("deadline_moved", "Fristen er flyttet: Oblig 2 i Databaser"),
     ("feedback", "課題 9に新しいコメントがあります"),
-    ("comment", "تعليق جديد على الواجب"),
+    ("comment", "تعليق جديد على الإجابة"),
 ];
 
 impl Memory {
