@@ -143,6 +143,9 @@ fn right(state: &State, short: bool) -> Pieces {
         let word = if short { "" } else { " match" };
         pieces.push(Role::Plain, format!("{count}{word}"));
     }
+    if !state.table.loaded {
+        pieces.push(Role::Label, "reading…");
+    }
     if !state.marks.is_empty() {
         let gap = if short { " " } else { "   " };
         let word = if short { "●" } else { "marked " };
