@@ -16,8 +16,7 @@ use std::{iter::Sum, sync::Arc};
 use serde::Serialize;
 
 pub use backend::{
-    Backend, Batch, Desk, Ended, Failed, Failure, Gateway, Named, NotArmed, Report, SendError,
-    Session, Trouble,
+    Backend, Batch, Desk, Ended, Failed, Gateway, Named, NotArmed, SendError, Session, Trouble,
 };
 pub use direct::Direct;
 pub use engine::{Engine, Options, Work, bury_the_dead};
@@ -25,6 +24,8 @@ pub use lane::Way;
 pub use policy::{OnUnknown, Policy};
 
 use crate::message::Timestamp;
+// The traits speak in these.
+pub use crate::message::{Failure, Report};
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

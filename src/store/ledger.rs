@@ -13,10 +13,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
 use super::{Store, StoreError, audit, error::explain, millis};
-use crate::{
-    delivery::{Failure, Report},
-    message::{JobId, Outcome, Receiver, ReceiverId, State, Timestamp},
-};
+use crate::message::{Failure, JobId, Outcome, Receiver, ReceiverId, Report, State, Timestamp};
 
 /// The columns of a row after a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
