@@ -69,6 +69,26 @@ pub enum Place {
 }
 
 impl Place {
+    /// Every place.
+    pub const ALL: [Self; 5] = [
+        Self::Table,
+        Self::Detail,
+        Self::Query,
+        Self::Question,
+        Self::Help,
+    ];
+
+    /// Its name in a word.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Detail => "detail",
+            Self::Query => "query",
+            Self::Question => "question",
+            Self::Help => "help",
+        }
+    }
+
     /// Its name in the help and in the README.
     pub fn name(self) -> &'static str {
         match self {
@@ -192,6 +212,23 @@ pub fn in_place(place: Place) -> impl Iterator<Item = &'static Entry> {
     TABLE
         .iter()
         .filter(move |entry| entry.places.contains(&place))
+}
+
+/// The keys of every place as a table in Markdown, for the README.
+pub fn as_markdown() -> String {
+    let mut table = String::from("| where | key | what |\n|---|---|---|\n");
+    for place in Place::ALL {
+        for entry in in_place(place) {
+            // What works in several places stands under the first.
+            if entry.places.first() == Some(&place) {
+                let keys: Vec<String> = entry.keys.iter().map(|key| format!("`{key}`")).collect();
+                let places: Vec<&str> = entry.places.iter().map(|place| place.short()).collect();
+                let row = [places.join(", "), keys.join(" "), entry.help.to_owned()];
+                table.extend(["| ", &row.join(" | "), " |\n"]);
+            }
+        }
+    }
+    table
 }
 
 fn always(_: &State) -> Option<&'static str> {
@@ -379,13 +416,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_place() {
-        for place in [
-            Place::Table,
-            Place::Detail,
-            Place::Query,
-            Place::Question,
-            Place::Help,
-        ] {
+        for place in Place::ALL {
             let mut seen = HashSet::new();
             for entry in in_place(place) {
                 for key in entry.keys {

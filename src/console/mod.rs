@@ -6,6 +6,7 @@
 //! mean is data ([`action`]), and so are the columns ([`mod@column`]) and the looks ([`theme`]).
 
 pub mod action;
+mod asks;
 pub mod clock;
 pub mod column;
 pub mod courier;

@@ -1,10 +1,15 @@
 //! The console's promises, tested without a terminal and without a store: keys in, screens and effects out.
 
+mod acting;
+mod marking;
 mod memory;
+mod moving;
 mod properties;
+mod querying;
+mod reading;
 mod screens;
 mod sizes;
-mod stories;
+mod watching;
 
 use std::collections::VecDeque;
 

@@ -1,0 +1,244 @@
+//! Resending: asked, confirmed, under way, stopped, over.
+
+use super::*;
+use crate::{
+    console::effect::Outcome, console::state::Confirm, console::state::Overlay, delivery::Tally,
+    store::Action, store::Affected, store::Target,
+};
+
+#[test]
+fn resending_the_cursors_row_takes_two_keys() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 r");
+    assert!(
+        console.screen().contains("Resend 96 to"),
+        "{}",
+        console.screen()
+    );
+    console.press("y");
+    let order = Order {
+        action: Action::Resend,
+        target: Target::Ids(ids(&[96])),
+    };
+    assert_eq!(console.orders(), [&order]);
+}
+
+#[test]
+fn only_y_confirms() {
+    for no in ["n", "enter", "esc", "q", "ctrl-c"] {
+        let mut console = Console::open(Memory::of(100));
+        console.press("r").press(no);
+        assert!(console.state.overlay.is_none(), "{no} closes the question");
+        console.press("y");
+        assert!(console.orders().is_empty(), "{no} says no");
+    }
+    for neither in ["Y", "r", "space", "j", "1", "/", "?"] {
+        let mut console = Console::open(Memory::of(100));
+        console.press("r").press(neither);
+        assert!(
+            matches!(console.state.overlay, Some(Overlay::Confirm(_))),
+            "{neither} is no answer"
+        );
+        assert!(console.orders().is_empty());
+    }
+}
+
+#[test]
+fn nobody_can_say_yes_before_the_question_says_what_it_would_touch() {
+    let mut console = Console::open(Memory::of(100));
+    console.hold();
+    console.press("a r y");
+    assert!(console.orders().is_empty());
+    assert!(console.screen().contains("counting…"));
+    console.release();
+    assert!(console.orders().is_empty(), "the early y is not remembered");
+    console.press("y");
+    assert_eq!(console.orders().len(), 1);
+}
+
+#[test]
+fn a_question_says_by_status_what_it_would_touch_and_warns_of_second_copies() {
+    let mut console = Console::open(Memory::of(100));
+    console.store.armed = vec![96, 92];
+    console.press("a r");
+    let screen = console.screen();
+    for words in [
+        "Resend 98 marked receivers?",
+        "Failed    18",
+        "Error     8",
+        "Sent      68",
+        "2 receivers being sent right now",
+        "68 were accepted already",
+        "[y/N]",
+    ] {
+        assert!(screen.contains(words), "{words} in\n{screen}");
+    }
+}
+
+#[test]
+fn an_action_that_would_touch_nothing_asks_nothing() {
+    let mut console = Console::open(Memory::of(100));
+    console.store.armed = vec![100];
+    console.press("r");
+    assert!(console.state.overlay.is_none());
+    assert!(
+        console.footer().contains("nothing to resend"),
+        "{}",
+        console.footer()
+    );
+}
+
+#[test]
+fn a_job_shows_its_progress_and_reports_in_the_status_line() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 a r y");
+    console.job(
+        1,
+        JobNews::Delivered {
+            done: 15,
+            total: 20,
+        },
+    );
+    assert!(
+        console.footer().contains("resend 15/20 ▓▓▓▓▓▓░░ x stop"),
+        "{}",
+        console.footer()
+    );
+    let outcome = Outcome {
+        affected: Affected {
+            by_status: [0, 20, 0, 0],
+            ..Affected::default()
+        },
+        tally: Some(Tally {
+            sent: 18,
+            failed: 2,
+            ..Tally::default()
+        }),
+        held: 0,
+        waiting: None,
+    };
+    console.job(1, JobNews::Finished(Ok(outcome)));
+    assert!(console.state.overlay.is_none());
+    assert!(
+        console.footer().contains("resend: 18 sent, 2 failed"),
+        "{}",
+        console.footer()
+    );
+    console.press("j j k");
+    assert!(
+        console.footer().contains("18 sent"),
+        "it stays while the operator works on"
+    );
+    console.press("esc");
+    assert!(!console.footer().contains("18 sent"));
+}
+
+#[test]
+fn x_stops_the_job_and_the_report_says_what_is_held() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("x");
+    assert!(console.footer().contains("no job is running"));
+    console.press("3 a r y x");
+    assert_eq!(console.effects.last(), Some(&Effect::Stop(1)));
+    assert!(console.footer().contains("stopping"));
+    console.press("x");
+    assert_eq!(console.effects.len(), 2, "it is stopped once");
+    let outcome = Outcome {
+        affected: Affected::default(),
+        tally: Some(Tally {
+            sent: 5,
+            ..Tally::default()
+        }),
+        held: 15,
+        waiting: None,
+    };
+    console.job(1, JobNews::Finished(Ok(outcome)));
+    assert!(
+        console.footer().contains("5 sent, stopped with 15 held"),
+        "{}",
+        console.footer()
+    );
+}
+
+#[test]
+fn a_job_that_fails_says_why() {
+    let mut console = Console::open(Memory::of(100));
+    console
+        .press("r y")
+        .job(1, JobNews::Finished(Err("the disk is full".to_owned())));
+    assert!(console.footer().contains("resend failed: the disk is full"));
+}
+
+#[test]
+fn quitting_names_what_still_runs() {
+    let mut console = Console::open(Memory::of(100));
+    console
+        .press("r y")
+        .job(1, JobNews::Delivered { done: 0, total: 1 })
+        .press("q");
+    assert!(matches!(
+        console.state.overlay,
+        Some(Overlay::Confirm(Confirm::Quit))
+    ));
+    assert!(
+        console.screen().contains("resend is running: 0 of 1 done"),
+        "{}",
+        console.screen()
+    );
+    console.press("n");
+    assert!(!console.effects.contains(&Effect::Quit));
+    console.press("q y");
+    assert_eq!(console.effects.last(), Some(&Effect::Quit));
+    let mut idle = Console::open(Memory::of(3));
+    idle.press("q");
+    assert_eq!(idle.effects, [Effect::Quit]);
+}
+
+#[test]
+fn read_only_disables_with_the_reason() {
+    let setup = Setup {
+        read_only: true,
+        ..setup()
+    };
+    let mut console = Console::with(Memory::of(100), setup, "", 120, 30);
+    assert!(
+        !console.footer().contains("resend"),
+        "the footer only shows keys that work"
+    );
+    console.press("r y");
+    assert!(console.orders().is_empty());
+    assert!(
+        console
+            .screen()
+            .lines()
+            .next()
+            .unwrap()
+            .contains("read-only")
+    );
+    console.press("r");
+    assert!(
+        console.footer().contains("this console is read-only"),
+        "{}",
+        console.footer()
+    );
+    console.press("? G");
+    console.press("g");
+    assert!(
+        console.screen().contains("Not now: this console is"),
+        "{}",
+        console.screen()
+    );
+}
+
+#[test]
+fn suspending_is_refused_while_a_job_runs() {
+    let mut console = Console::open(Memory::of(10));
+    console.press("ctrl-z");
+    assert_eq!(console.effects, [Effect::Suspend]);
+    console.press("r y ctrl-z");
+    assert!(
+        console.footer().contains("a job is running"),
+        "{}",
+        console.footer()
+    );
+}

@@ -1,0 +1,299 @@
+//! What the console promises of its work with a real store: it reads what is there, resends through the delivery module, stops with nothing lost,
+//! and leaves the work to a service that runs.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use postroom::{
+    backend::{Smtp, SmtpSettings, Tls},
+    console::{
+        courier::{Courier as _, Stop, StoreCourier},
+        effect::{JobNews, Order, Outcome},
+        question::{Answer, At, Question, Source as _, Window, WindowQuestion},
+        source::StoreSource,
+    },
+    delivery::{OnUnknown, Policy, Way, system_clock},
+    demo::server::{Action as Reply, Phase, Script, Server},
+    message::ReceiverId,
+    query::{Context, Query},
+    store::{Action, Store, Target},
+};
+use support::{Postroom, SOON, message};
+
+fn query(text: &str) -> Query {
+    Query::parse(text, &Context::local()).unwrap()
+}
+
+fn ids(ids: impl IntoIterator<Item = i64>) -> Vec<ReceiverId> {
+    ids.into_iter().map(ReceiverId).collect()
+}
+
+/// A store with so many receivers, each of a message of its own, and the server they go to.
+fn stored(receivers: usize, script: Script) -> (Postroom, Server) {
+    let server = Server::start(script).unwrap();
+    let postroom = Postroom::to(&server);
+    let messages: Vec<_> = (1..=receivers)
+        .map(|n| {
+            let kind = if n % 2 == 0 { "feedback" } else { "comment" };
+            message(&format!("m{n}"), kind, &[&format!("user{n}@example.com")])
+        })
+        .collect();
+    postroom.submit(&messages);
+    (postroom, server)
+}
+
+fn courier(postroom: &Postroom, server: &Server) -> StoreCourier {
+    let port = server.port();
+    StoreCourier {
+        store: Arc::new(Store::open(&postroom.store_path()).unwrap()),
+        ways: Box::new(move || {
+            let mut settings = SmtpSettings::new("email", "127.0.0.1", port);
+            settings.tls = Tls::None;
+            settings.from = Some("no-reply@example.com".to_owned());
+            Ok(vec![Way {
+                name: "email".to_owned(),
+                backend: Arc::new(Smtp::new(settings)?),
+                policy: Policy {
+                    backoff: vec![Duration::from_secs(60)],
+                    resend_limit: 8,
+                    retry_permanent: false,
+                    on_unknown: OnUnknown::Resend,
+                },
+                probe: Duration::from_secs(30),
+            }])
+        }),
+        who: "april".to_owned(),
+        resend_limit: 8,
+        lease: Duration::from_secs(120),
+        clock: system_clock(),
+    }
+}
+
+fn resend(target: Target) -> Order {
+    Order {
+        action: Action::Resend,
+        target,
+    }
+}
+
+struct Asking(StoreSource);
+
+impl Asking {
+    fn of(postroom: &Postroom) -> Self {
+        let store = Store::open_read_only(&postroom.store_path()).unwrap();
+        Self(StoreSource::new(store.reader().unwrap()))
+    }
+
+    fn window(&mut self, text: &str, at: At, marks: Option<&str>) -> (Vec<i64>, Window) {
+        let question = Question::Window(WindowQuestion {
+            query: query(text),
+            at,
+            above: 3,
+            below: 4,
+            marks: marks.map(query),
+        });
+        match self.0.answer(&question).unwrap() {
+            Answer::Window(window) => (window.rows.iter().map(|row| row.id.0).collect(), window),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn marks(&mut self, marks: Target, shown_by: &str) -> (u64, u64) {
+        let question = Question::Marks {
+            marks,
+            query: query(shown_by),
+        };
+        match self.0.answer(&question).unwrap() {
+            Answer::Marks { total, shown } => (total, shown),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_window_holds_the_rows_around_a_place_and_says_what_lies_beyond() {
+    let (postroom, _server) = stored(20, Script::accept_all());
+    let mut asking = Asking::of(&postroom);
+    let (rows, window) = asking.window("", At::Newest, None);
+    assert_eq!(
+        (rows, window.newest, window.oldest),
+        (vec![20, 19, 18, 17], true, false)
+    );
+    let (rows, window) = asking.window("", At::Around(ReceiverId(10)), None);
+    assert_eq!(rows, [13, 12, 11, 10, 9, 8, 7]);
+    assert!(!window.newest && !window.oldest);
+    let (rows, window) = asking.window("", At::Around(ReceiverId(2)), None);
+    assert_eq!(
+        (rows, window.newest, window.oldest),
+        (vec![5, 4, 3, 2, 1], false, true)
+    );
+    let (rows, window) = asking.window("", At::Oldest, None);
+    assert_eq!(
+        (rows, window.newest, window.oldest),
+        (vec![7, 6, 5, 4, 3, 2, 1], false, true)
+    );
+    let (rows, _) = asking.window("type:feedback", At::Around(ReceiverId(9)), None);
+    assert_eq!(rows, [14, 12, 10, 8, 6, 4, 2], "where it would stand");
+    let (rows, _) = asking.window("type:feedback", At::Keep(ReceiverId(4)), None);
+    assert_eq!(rows, [10, 8, 6, 4, 2]);
+    let (rows, window) = asking.window("type:feedback", At::Keep(ReceiverId(3)), None);
+    assert_eq!(
+        (rows, window.newest),
+        (vec![20, 18, 16, 14], true),
+        "it does not match: the newest"
+    );
+    let (_, window) = asking.window("", At::Newest, Some("type:feedback"));
+    assert_eq!(window.marked, ids([20, 18]));
+}
+
+#[test]
+fn marks_are_counted_whether_they_are_ids_or_a_query() {
+    let (postroom, _server) = stored(20, Script::accept_all());
+    let mut asking = Asking::of(&postroom);
+    assert_eq!(
+        asking.marks(Target::Ids(ids(1..=4)), "type:feedback"),
+        (4, 2)
+    );
+    let all = || query("type:feedback");
+    assert_eq!(
+        asking.marks(Target::Query(all()), "user6@example.com"),
+        (10, 1)
+    );
+    assert_eq!(
+        asking.marks(Target::Except(all(), ids([2, 3, 6])), ""),
+        (8, 8)
+    );
+    assert_eq!(
+        asking.marks(Target::Except(all(), ids([2, 6])), "user6@example.com"),
+        (8, 0)
+    );
+}
+
+#[test]
+fn a_range_lists_the_rows_between_its_ends() {
+    let (postroom, _server) = stored(20, Script::accept_all());
+    let mut asking = Asking::of(&postroom);
+    let question = Question::Range {
+        query: query("type:feedback"),
+        newest: ReceiverId(15),
+        oldest: ReceiverId(8),
+    };
+    assert_eq!(
+        asking.0.answer(&question),
+        Ok(Answer::Range(ids([14, 12, 10, 8])))
+    );
+}
+
+#[test]
+fn the_store_tells_a_reader_that_it_has_changed() {
+    let (postroom, _server) = stored(1, Script::accept_all());
+    let mut asking = Asking::of(&postroom);
+    let before = asking.0.answer(&Question::Version);
+    assert_eq!(asking.0.answer(&Question::Version), before);
+    postroom.submit(&[message("later", "comment", &["later@example.com"])]);
+    assert_ne!(asking.0.answer(&Question::Version), before);
+}
+
+#[test]
+fn a_resend_delivers_the_receivers_of_its_job_and_no_others() {
+    let (postroom, server) = stored(6, Script::accept_all());
+    let courier = courier(&postroom, &server);
+    let news = Mutex::new(Vec::new());
+    let outcome = courier
+        .carry_out(
+            &resend(Target::Query(query("type:feedback"))),
+            &Stop::default(),
+            &|said| news.lock().unwrap().push(said),
+        )
+        .unwrap();
+    assert_eq!(outcome.tally.unwrap().sent, 3);
+    assert_eq!((outcome.held, outcome.waiting), (0, None));
+    let mut got = server.with_ledger(|ledger| {
+        ledger
+            .recipients()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    });
+    got.sort_unstable();
+    assert_eq!(
+        got,
+        [
+            "user2@example.com",
+            "user4@example.com",
+            "user6@example.com"
+        ]
+    );
+    assert_eq!(postroom.count("status:sent"), 3);
+    let last = news.lock().unwrap().pop();
+    assert!(
+        matches!(last, Some(JobNews::Delivered { total: 3, .. })),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn what_has_not_gone_out_when_a_resend_is_stopped_is_held_and_nothing_is_sent_later() {
+    // The server takes its time over every recipient: nothing is armed when the stop comes.
+    let script = Script::accept_all().on(Phase::Rcpt, Reply::accept().when_released());
+    let (postroom, server) = stored(6, script);
+    let courier = courier(&postroom, &server);
+    let stop = Stop::default();
+    let (done, over) = mpsc::channel();
+    let outcome: Outcome = std::thread::scope(|threads| {
+        threads.spawn(|| {
+            let outcome = courier.carry_out(&resend(Target::Query(query(""))), &stop, &|_| {});
+            done.send(outcome).unwrap();
+        });
+        assert!(
+            server.wait_for(|ledger| ledger.met(Phase::Rcpt) > 0, SOON),
+            "it has begun"
+        );
+        stop.stop();
+        over.recv_timeout(SOON).unwrap().unwrap()
+    });
+    assert_eq!(outcome.held, 6);
+    assert_eq!(outcome.tally.unwrap().sent, 0);
+    server.release();
+    assert_eq!(postroom.count("status:not_sent is:held"), 6);
+    assert_eq!(postroom.deliver().sent, 0, "held is held");
+    assert!(server.with_ledger(|ledger| ledger.recipients().is_empty()));
+    postroom.run(&["release", "is:held", "--yes"]).ok();
+    assert_eq!(postroom.deliver().sent, 6);
+    assert!(server.with_ledger(|ledger| ledger.duplicates().is_empty()));
+}
+
+#[test]
+fn a_running_service_is_given_the_work() {
+    let (postroom, server) = stored(3, Script::accept_all());
+    postroom.deliver();
+    let service = postroom.start(&["run"]);
+    postroom.wait_until("the service lives", |postroom| {
+        let store = Store::open_read_only(&postroom.store_path()).unwrap();
+        let engines = store.reader().unwrap().engines(chrono::Utc::now()).unwrap();
+        engines
+            .iter()
+            .any(|engine| engine.kind == "run" && engine.alive)
+    });
+    let courier = StoreCourier {
+        ways: Box::new(|| panic!("the console delivers nothing itself")),
+        ..courier(&postroom, &server)
+    };
+    let outcome = courier
+        .carry_out(&resend(Target::Query(query(""))), &Stop::default(), &|_| {})
+        .unwrap();
+    assert_eq!(outcome.affected.total(), 3);
+    assert_eq!((outcome.tally, outcome.waiting), (None, None));
+    assert_eq!(
+        server.with_ledger(|ledger| ledger.recipients().len()),
+        6,
+        "each a second time, as asked"
+    );
+    service.terminate();
+}
