@@ -10,10 +10,8 @@ use std::{
 };
 
 use super::{
-    Clock, Failure, OnUnknown, Policy, Report, Tally, Way,
-    lane::{Lane, Signal},
-    router::Router,
-    worker,
+    Clock, Failure, OnUnknown, Policy, Report, Tally, Way, lane::Lane, router::Router,
+    signal::Signal, worker,
 };
 use crate::{
     message::{Outcome, Timestamp},

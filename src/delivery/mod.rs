@@ -9,6 +9,7 @@ mod engine;
 mod lane;
 mod policy;
 mod router;
+mod signal;
 mod worker;
 
 use std::{iter::Sum, sync::Arc};
@@ -23,7 +24,7 @@ pub use engine::{Engine, Options, Work, bury_the_dead};
 pub use lane::Way;
 pub use policy::{OnUnknown, Policy};
 
-use crate::message::Timestamp;
+use crate::message::{Outcome, State, Timestamp};
 // The traits speak in these.
 pub use crate::message::{Failure, Report};
 
@@ -63,5 +64,19 @@ impl Sum for Tally {
             backend: a.backend + b.backend,
             store_errors: a.store_errors + b.store_errors,
         })
+    }
+}
+
+impl Tally {
+    fn count(&mut self, state: State, outcome: Outcome) {
+        let counter = match (outcome, state) {
+            (Outcome::Cancelled, _) => return,
+            (_, State::Accepted) => &mut self.sent,
+            (_, State::FailedTemporary) => &mut self.failed,
+            (_, State::FailedBackend) => &mut self.backend,
+            (_, State::FailedUnconfirmed | State::ErrorUnconfirmed) => &mut self.unconfirmed,
+            _ => &mut self.error,
+        };
+        *counter += 1;
     }
 }

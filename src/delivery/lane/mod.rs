@@ -1,0 +1,368 @@
+//! One backend inside one engine: what waits for it, who holds what, and whether it may send.
+//!
+//! The supervisor fills and empties a lane, workers take from it; [`breaker`] says when it may be used, [`results`] what becomes of what was taken.
+
+mod breaker;
+mod results;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{Backend, Batch, Clock, Policy, Tally, signal::Signal};
+use crate::{
+    message::{Receiver, ReceiverId, Timestamp},
+    store::{Claim, Ledger, Standing, StoreError},
+};
+use breaker::{Gate, Look, Streaks};
+
+/// A backend with the rules for it.
+#[derive(Clone)]
+pub struct Way {
+    /// Its name in the config.
+    pub name: String,
+    /// The way out.
+    pub backend: Arc<dyn Backend>,
+    /// What follows from an outcome.
+    pub policy: Policy,
+    /// The first wait between two probes; it doubles up to ten minutes.
+    pub probe: Duration,
+}
+
+/// A row in this engine's hands.
+struct Hand {
+    standing: Standing,
+    started_at: Timestamp,
+    armed: bool,
+    /// Its link was lost once before it was armed.
+    lost: bool,
+}
+
+struct Inner {
+    gate: Gate,
+    ready: VecDeque<Batch>,
+    hands: HashMap<ReceiverId, Hand>,
+    workers: usize,
+    /// Workers that wait for work.
+    idle: usize,
+    /// Sessions that are open and good.
+    sessions: usize,
+    /// At most so many connections until then.
+    fewer: Option<(usize, Instant)>,
+    streaks: Streaks,
+    stopping: bool,
+    /// The store cannot be written.
+    halted: bool,
+    tally: Tally,
+    jitter: fastrand::Rng,
+}
+
+/// One backend inside one engine. Its workers and the supervisor share it.
+pub(super) struct Lane {
+    pub(super) way: Way,
+    pub(super) ledger: Arc<Ledger>,
+    clock: Clock,
+    /// A pass or a job: it is over for a backend whose breaker opens.
+    once: bool,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    /// Wakes the supervisor.
+    supervisor: Arc<Signal>,
+}
+
+/// What a worker should do now.
+pub(super) enum Turn {
+    /// There is work.
+    Work,
+    /// There is none and will be none, or there are too many of us.
+    Leave,
+}
+
+impl Lane {
+    pub(super) fn new(
+        way: Way,
+        ledger: Arc<Ledger>,
+        clock: Clock,
+        once: bool,
+        seed: u64,
+        supervisor: Arc<Signal>,
+    ) -> Self {
+        let inner = Inner {
+            gate: Gate::Closed,
+            ready: VecDeque::new(),
+            hands: HashMap::new(),
+            workers: 0,
+            idle: 0,
+            sessions: 0,
+            fewer: None,
+            streaks: Streaks::default(),
+            stopping: false,
+            halted: false,
+            tally: Tally::default(),
+            jitter: fastrand::Rng::with_seed(seed),
+        };
+        Self {
+            way,
+            ledger,
+            clock,
+            once,
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+            supervisor,
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // What the supervisor asks and says.
+
+    /// Reads the backend's state from the store: another process may have paused or resumed it, or met its trouble.
+    pub(super) fn refresh(&self, first: bool) -> Result<(), StoreError> {
+        let row = self.ledger.store().backend(&self.way.name)?;
+        let mut inner = self.inner();
+        let look = Look {
+            once: self.once,
+            first,
+            now: (self.clock)(),
+        };
+        let gate = inner.gate.after(row.as_ref(), look);
+        if gate != inner.gate {
+            inner.gate = gate;
+            let freed = inner.shut_out(gate);
+            drop(inner);
+            self.free(&freed)?;
+            self.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// How many rows to claim for it now.
+    pub(super) fn wants(&self, batch: usize) -> usize {
+        let inner = self.inner();
+        let waiting: usize = inner.ready.iter().map(|batch| batch.receivers.len()).sum();
+        match inner.gate {
+            _ if inner.stopping => 0,
+            Gate::Open if waiting < batch / 2 => batch,
+            Gate::Probing if inner.hands.is_empty() => 1,
+            _ => 0,
+        }
+    }
+
+    /// Takes batches of claimed rows; `claims` has every receiver of them.
+    pub(super) fn push(&self, claims: &[Claim], batches: Vec<Batch>) {
+        let now = (self.clock)();
+        let mut inner = self.inner();
+        for claim in claims {
+            let hand = Hand {
+                standing: claim.standing,
+                started_at: now,
+                armed: false,
+                lost: false,
+            };
+            inner.hands.insert(claim.receiver.id, hand);
+        }
+        inner.ready.extend(batches);
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    /// Whether another worker should be started; counts it as started.
+    pub(super) fn hire(&self) -> bool {
+        let mut inner = self.inner();
+        // Until one connection has opened, one tries: a server that is down must not be met by a wave.
+        let mut most = if inner.sessions == 0 || inner.gate == Gate::Probing {
+            1
+        } else {
+            self.way.backend.connections().max(1)
+        };
+        if let Some((fewer, until)) = inner.fewer {
+            if Instant::now() < until {
+                most = most.min(fewer);
+            } else {
+                inner.fewer = None;
+            }
+        }
+        let hire = inner.may_take() && inner.workers < most && inner.ready.len() > inner.idle;
+        if hire {
+            inner.workers += 1;
+        }
+        hire
+    }
+
+    /// Nothing waits and nothing is in hand.
+    pub(super) fn is_idle(&self) -> bool {
+        let inner = self.inner();
+        inner.ready.is_empty() && inner.hands.is_empty()
+    }
+
+    /// Whether it may claim at all now.
+    pub(super) fn is_shut(&self) -> bool {
+        matches!(self.inner().gate, Gate::Shut(_) | Gate::Closed)
+    }
+
+    /// Whether an arm was refused by the disk.
+    pub(super) fn is_halted(&self) -> bool {
+        self.inner().halted
+    }
+
+    /// Nothing is handed out while halted.
+    pub(super) fn halt(&self, halted: bool) {
+        self.inner().halted = halted;
+        self.changed.notify_all();
+    }
+
+    /// Whether any worker still has a connection to close.
+    pub(super) fn has_workers(&self) -> bool {
+        self.inner().workers > 0
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.inner().tally
+    }
+
+    /// Claims nothing more, lets go what was not begun. What is under way goes on.
+    pub(super) fn stop(&self) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        inner.stopping = true;
+        let freed = inner.shut_out(Gate::Closed);
+        drop(inner);
+        self.changed.notify_all();
+        self.free(&freed)
+    }
+
+    fn free(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        let receivers: Vec<&Receiver> = batches.iter().flat_map(|batch| &batch.receivers).collect();
+        if receivers.is_empty() {
+            Ok(())
+        } else {
+            self.ledger.free(&receivers)
+        }
+    }
+
+    // What workers ask and say.
+
+    /// Waits for work for as long as an idle connection is worth keeping.
+    pub(super) fn turn(&self, idle: Duration) -> Turn {
+        let mut inner = self.inner();
+        inner.idle += 1;
+        let (mut inner, _) = self
+            .changed
+            .wait_timeout_while(inner, idle, |inner| {
+                inner.ready.is_empty() && !inner.stopping
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        inner.idle -= 1;
+        if inner.may_take() {
+            Turn::Work
+        } else {
+            Turn::Leave
+        }
+    }
+
+    /// A connection is open and greeted: others may follow.
+    pub(super) fn opened(&self) {
+        self.inner().sessions += 1;
+        self.supervisor.raise();
+    }
+
+    /// A connection is gone.
+    pub(super) fn closed(&self) {
+        self.inner().sessions -= 1;
+    }
+
+    pub(super) fn leave(&self) {
+        self.inner().workers -= 1;
+        self.supervisor.raise();
+    }
+
+    /// Hands out the next batch.
+    pub(super) fn take(&self) -> Option<Batch> {
+        let now = (self.clock)();
+        let mut inner = self.inner();
+        if !inner.may_take() {
+            return None;
+        }
+        let batch = inner.ready.pop_front()?;
+        for receiver in &batch.receivers {
+            if let Some(hand) = inner.hands.get_mut(&receiver.id) {
+                hand.started_at = now;
+            }
+        }
+        if inner.ready.len() < 50 {
+            self.supervisor.raise();
+        }
+        Some(batch)
+    }
+
+    /// Takes back what was not tried: first in the queue.
+    pub(super) fn put_back(&self, batch: Batch) {
+        if batch.receivers.is_empty() {
+            return;
+        }
+        let mut inner = self.inner();
+        if inner.gate.lets_pass() && !inner.stopping {
+            inner.ready.push_front(batch);
+            drop(inner);
+            self.changed.notify_one();
+            self.supervisor.raise();
+            return;
+        }
+        for receiver in &batch.receivers {
+            inner.hands.remove(&receiver.id);
+        }
+        drop(inner);
+        self.report_store(self.free(&[batch]));
+        self.supervisor.raise();
+    }
+
+    /// Whether any receiver of the batch is still without a result.
+    pub(super) fn has_any_in_hand(&self, batch: &Batch) -> bool {
+        let inner = self.inner();
+        batch
+            .receivers
+            .iter()
+            .any(|receiver| inner.hands.contains_key(&receiver.id))
+    }
+
+    /// What is still in hand of these receivers, sorted: armed ones first.
+    pub(super) fn still_in_hand(&self, batch: &Batch) -> (Vec<Receiver>, Vec<Receiver>) {
+        let inner = self.inner();
+        let mine = batch
+            .receivers
+            .iter()
+            .filter(|receiver| inner.hands.contains_key(&receiver.id))
+            .cloned();
+        mine.partition(|receiver| inner.hands.get(&receiver.id).is_some_and(|hand| hand.armed))
+    }
+
+    /// The store's trouble stops nothing by itself: arms are refused while it lasts, and results are kept.
+    fn report_store(&self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            tracing::error!(backend = self.way.name, %error, "the store cannot be written");
+            self.inner().tally.store_errors += 1;
+            self.supervisor.raise();
+        }
+    }
+}
+
+impl Inner {
+    fn may_take(&self) -> bool {
+        !self.ready.is_empty() && !self.stopping && !self.halted
+    }
+
+    /// Empties the queue if the gate lets nobody pass; the batches are to be freed.
+    fn shut_out(&mut self, gate: Gate) -> Vec<Batch> {
+        if matches!(gate, Gate::Open) {
+            return Vec::new();
+        }
+        let batches: Vec<Batch> = self.ready.drain(..).collect();
+        for receiver in batches.iter().flat_map(|batch| &batch.receivers) {
+            self.hands.remove(&receiver.id);
+        }
+        batches
+    }
+}

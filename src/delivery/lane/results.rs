@@ -1,0 +1,248 @@
+//! What becomes of what was taken: armed, settled, lost, or met by a way that does not work.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Lane,
+    breaker::{Gate, probe_wait},
+};
+use crate::{
+    delivery::{Batch, Trouble},
+    message::{Failure, Outcome, Receiver, Report, State, Timestamp},
+    store::{ArmRequest, BackendState, Record, Settlement},
+};
+
+/// A connection that could not be opened beside one that works lowers their number for this long.
+const FEWER_FOR: Duration = Duration::from_secs(30);
+
+impl Lane {
+    /// Arms these receivers, or says why not: then those whose fence failed are forgotten, and the others of the batch are put back.
+    pub(in crate::delivery) fn arm(&self, batch: &Batch, receivers: &[usize]) -> bool {
+        let chosen: Vec<&Receiver> = receivers
+            .iter()
+            .filter_map(|index| batch.receivers.get(*index))
+            .collect();
+        let started_at = {
+            let inner = self.inner();
+            if inner.stopping || !inner.gate.lets_pass() {
+                drop(inner);
+                self.put_back(batch.clone());
+                return false;
+            }
+            chosen
+                .first()
+                .and_then(|receiver| inner.hands.get(&receiver.id))
+                .map(|hand| hand.started_at)
+        };
+        let request = ArmRequest {
+            receivers: chosen
+                .iter()
+                .map(|receiver| (receiver.id, receiver.epoch))
+                .collect(),
+            started_at: started_at.unwrap_or_else(|| (self.clock)()),
+        };
+        let stale = match self.ledger.arm(request) {
+            Ok(stale) if stale.is_empty() => {
+                let mut inner = self.inner();
+                for receiver in chosen {
+                    if let Some(hand) = inner.hands.get_mut(&receiver.id) {
+                        hand.armed = true;
+                    }
+                }
+                return true;
+            }
+            Ok(stale) => stale,
+            Err(error) => {
+                self.inner().halted = true;
+                self.report_store(Err(error));
+                Vec::new()
+            }
+        };
+        let mut rest = batch.clone();
+        {
+            let mut inner = self.inner();
+            for id in &stale {
+                inner.hands.remove(id);
+            }
+            rest.receivers
+                .retain(|receiver| inner.hands.contains_key(&receiver.id));
+        }
+        self.put_back(rest);
+        false
+    }
+
+    /// Writes the result for one receiver.
+    pub(in crate::delivery) fn settle(&self, receiver: &Receiver, report: Report) {
+        let now = (self.clock)();
+        let met_before = match &report {
+            Report::Failed(Outcome::Backend, failure) => self.has_met(failure),
+            _ => false,
+        };
+        let worked = report.outcome() != Outcome::Backend && self.inner().gate == Gate::Probing;
+        if worked {
+            // First in the store: a look at it in between must not shut the gate again.
+            self.report_store(self.ledger.store().backend_up(&self.way.name, now));
+        }
+        let mut inner = self.inner();
+        let Some(hand) = inner.hands.remove(&receiver.id) else {
+            return;
+        };
+        let outcome = report.outcome();
+        // A probe that failed as the one before did says nothing new in this receiver's history.
+        let nothing_new = met_before && hand.standing.state == State::FailedBackend;
+        let record = if nothing_new {
+            Record::Nothing
+        } else {
+            Record::Attempt
+        };
+        let jitter = inner.jitter.f64();
+        let next = self.way.policy.next(&hand.standing, outcome, now, jitter);
+        inner.tally.count(next.state, outcome);
+        if worked && inner.gate == Gate::Probing {
+            inner.gate = Gate::Open;
+        }
+        if outcome == Outcome::Backend {
+            // Nothing more is claimed from this moment; for how long, `trouble` says next.
+            inner.gate = Gate::Closed;
+        }
+        let pause = inner.streaks.result(receiver.id, &report);
+        let idle = inner.ready.is_empty() && inner.hands.is_empty();
+        drop(inner);
+        if let Report::Failed(outcome, failure) = &report {
+            tracing::info!(receiver = receiver.id.0, backend = self.way.name, outcome = outcome.name(), error = ?failure.error, "not sent");
+        }
+        self.ledger.settle(Settlement {
+            receiver: receiver.id,
+            epoch: receiver.epoch,
+            next,
+            report,
+            started_at: hand.started_at,
+            ended_at: now,
+            record,
+        });
+        if let Some(why) = pause {
+            self.pause(&why, now);
+        }
+        if idle || worked {
+            self.supervisor.raise();
+        }
+    }
+
+    /// A link was lost before the batch was armed.
+    pub(in crate::delivery) fn lost(&self, batch: Batch, failure: Failure) {
+        let mut inner = self.inner();
+        if inner.streaks.lost(batch.message.id) {
+            drop(inner);
+            let trouble = Trouble {
+                failure,
+                auth: false,
+                retry_after: None,
+            };
+            self.trouble(Some(&batch), &trouble);
+            return;
+        }
+        let mut again = Vec::new();
+        let mut twice = Vec::new();
+        for receiver in batch.receivers {
+            match inner.hands.get_mut(&receiver.id) {
+                Some(hand) if hand.lost => twice.push(receiver),
+                Some(hand) => {
+                    hand.lost = true;
+                    again.push(receiver);
+                }
+                None => {}
+            }
+        }
+        drop(inner);
+        for receiver in twice {
+            self.settle(
+                &receiver,
+                Report::Failed(Outcome::Temporary, failure.clone()),
+            );
+        }
+        // Once more, one recipient a transaction.
+        for receiver in again.into_iter().rev() {
+            let (message, content) = (Arc::clone(&batch.message), Arc::clone(&batch.content));
+            self.put_back(Batch {
+                message,
+                content,
+                receivers: vec![receiver],
+            });
+        }
+    }
+
+    /// The way itself does not work. `met` is the batch whose try met it, if a session had not settled it yet.
+    pub(in crate::delivery) fn trouble(&self, met: Option<&Batch>, trouble: &Trouble) {
+        let now = (self.clock)();
+        let store = self.ledger.store();
+        let failure = &trouble.failure;
+        let before = store.backend(&self.way.name).ok().flatten();
+        for receiver in met.into_iter().flat_map(|batch| &batch.receivers) {
+            self.settle(receiver, Report::Failed(Outcome::Backend, failure.clone()));
+        }
+        let wait = probe_wait(
+            before.and_then(|row| row.probe_wait),
+            self.way.probe,
+            trouble,
+        );
+        tracing::warn!(backend = self.way.name, error = ?failure.error, "the backend is down, next try in {wait:?}");
+        self.report_store(store.backend_down(
+            &self.way.name,
+            &failure.error,
+            &failure.traceback,
+            wait,
+            now,
+        ));
+        let gate = if self.once {
+            Gate::Closed
+        } else {
+            Gate::Shut(now + wait)
+        };
+        let freed = {
+            let mut inner = self.inner();
+            inner.gate = gate;
+            inner.shut_out(gate)
+        };
+        self.report_store(self.free(&freed));
+        self.changed.notify_all();
+        self.supervisor.raise();
+    }
+
+    /// Whether the backend is down for this very reason already.
+    fn has_met(&self, failure: &Failure) -> bool {
+        let row = self.ledger.store().backend(&self.way.name).ok().flatten();
+        row.is_some_and(|row| row.state == BackendState::Down && row.error.raw() == failure.error)
+    }
+
+    /// A connection could not be opened. Beside one that works that only means fewer of them for a while.
+    pub(in crate::delivery) fn not_opened(&self, trouble: &Trouble) {
+        {
+            let mut inner = self.inner();
+            if inner.sessions > 0 && inner.gate == Gate::Open {
+                inner.fewer = Some((inner.sessions, Instant::now() + FEWER_FOR));
+                tracing::warn!(backend = self.way.name, error = ?trouble.failure.error, "fewer connections for a while");
+                return;
+            }
+        }
+        let met = self.take();
+        self.trouble(met.as_ref(), trouble);
+    }
+
+    fn pause(&self, why: &str, now: Timestamp) {
+        tracing::error!(backend = self.way.name, why, "the backend is paused");
+        self.report_store(
+            self.ledger
+                .store()
+                .pause_backend(&self.way.name, "postroom", why, now),
+        );
+        let freed = {
+            let mut inner = self.inner();
+            inner.gate = Gate::Closed;
+            inner.shut_out(Gate::Closed)
+        };
+        self.report_store(self.free(&freed));
+    }
+}
