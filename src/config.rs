@@ -1,4 +1,5 @@
-//! The config file: TOML, typed, every key documented here and in `assets/config.toml`, and nowhere else.
+//! The config file: TOML, typed. What a key of a backend means and its default stand with the backend's own settings; every key is explained for
+//! people in `assets/config.toml`.
 //!
 //! Every key but a backend's `host` may be missing. An unknown one is an error, since a slip of the pen must not silently mean the default.
 //! Relative paths are relative to the file. No secret stands in it.
@@ -17,10 +18,10 @@ use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::{message::DisplayText, suggest::did_you_mean};
+use crate::{duration, message::DisplayText, suggest::did_you_mean};
 
-pub use backend::{Backend, Kind, Smtp, Timeouts};
-pub use values::{OnUnknown, Permanent, Rate, Tls, parse_backoff};
+pub use backend::{Backend, Kind};
+pub use values::{OnUnknown, Permanent, Rate};
 
 /// Everything the config file says, checked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,7 +64,7 @@ pub struct Delivery {
     /// Whether a 5xx refusal is final. Default: `error`.
     pub permanent: Permanent,
     /// How long an engine that is not heard of keeps the receivers it claimed. Default: `2m`.
-    #[serde(deserialize_with = "values::duration")]
+    #[serde(deserialize_with = "duration::read")]
     pub lease: Duration,
 }
 
@@ -94,10 +95,10 @@ impl Delivery {
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// Receivers that were Sent this long ago go.
-    #[serde(deserialize_with = "values::some_duration")]
+    #[serde(deserialize_with = "duration::read_some")]
     pub sent: Option<Duration>,
     /// Receivers that have been Error for this long go.
-    #[serde(deserialize_with = "values::some_duration")]
+    #[serde(deserialize_with = "duration::read_some")]
     pub error: Option<Duration>,
 }
 

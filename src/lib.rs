@@ -19,6 +19,7 @@ pub mod config;
 pub mod console;
 pub mod delivery;
 pub mod demo;
+mod duration;
 pub mod message;
 pub mod query;
 pub mod store;

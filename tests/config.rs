@@ -2,14 +2,16 @@
 
 use std::{path::Path, time::Duration};
 
-use postroom::backend::SecretSource;
-use postroom::config::{Config, Kind, OnUnknown, Permanent, Rate, Smtp, Tls};
+use postroom::{
+    backend::{Credentials, FileSettings, SecretSource, SmtpSettings, Tls},
+    config::{Config, Kind, OnUnknown, Permanent, Rate},
+};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("/etc/postroom/config.toml")).map_err(|error| error.to_string())
 }
 
-fn smtp(config: &Config, name: &str) -> Smtp {
+fn smtp(config: &Config, name: &str) -> SmtpSettings {
     match &config.backends[name].kind {
         Kind::Smtp(smtp) => (**smtp).clone(),
         Kind::File(_) => panic!("{name} is of kind file"),
@@ -39,12 +41,12 @@ fn an_empty_file_is_the_defaults() {
 fn a_host_is_all_that_a_mail_server_needs() {
     let config = parse("[backends.email]\nhost = \"smtp.example.com\"").unwrap();
     let email = &config.backends["email"];
-    assert_eq!(email.connections, 8);
     assert_eq!(email.on_unknown, OnUnknown::Resend);
     assert_eq!(email.permanent, Permanent::Error);
     assert_eq!(email.probe, Duration::from_secs(30));
     let smtp = smtp(&config, "email");
     assert_eq!((smtp.tls, smtp.port), (Tls::Starttls, 587));
+    assert_eq!(smtp.connections, 8);
     assert_eq!((smtp.max_recipients, smtp.max_messages), (100, 1000));
     assert_eq!(smtp.max_age, Duration::from_secs(300));
     assert_eq!(smtp.timeouts.dot, Duration::from_secs(600));
@@ -132,8 +134,11 @@ fn a_login_is_a_name_and_one_place_of_a_password() {
     );
     let config = with("username = \"u\"\npassword_file = \"p\"").unwrap();
     assert_eq!(
-        smtp(&config, "email").login,
-        Some(("u".to_owned(), SecretSource::File("/etc/postroom/p".into())))
+        smtp(&config, "email").credentials,
+        Some(Credentials {
+            username: "u".to_owned(),
+            secret: SecretSource::File("/etc/postroom/p".into()),
+        })
     );
 }
 
@@ -170,7 +175,12 @@ fn relative_paths_are_relative_to_the_config_file() {
     );
     assert_eq!(
         config.backends["disk"].kind,
-        Kind::File("/etc/postroom/out".into())
+        Kind::File(FileSettings {
+            name: "disk".to_owned(),
+            path: "/etc/postroom/out".into(),
+            from: None,
+            connections: 1,
+        })
     );
     assert_eq!(
         smtp(&config, "email").ca_file.as_deref(),
@@ -198,7 +208,7 @@ fn durations_rates_and_limits_say_what_would_be_right() {
         count: 3000,
         per: Duration::from_secs(60),
     };
-    assert_eq!(smtp(&config, "email").rate, Some(rate));
+    assert_eq!(config.backends["email"].rate, Some(rate));
 }
 
 #[test]

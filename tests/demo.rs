@@ -6,7 +6,7 @@ use std::{collections::HashMap, process::Command, sync::Arc};
 use chrono::Utc;
 use indicatif::ProgressBar;
 use postroom::{
-    backend::{Smtp, SmtpSettings, Tls},
+    backend::Smtp,
     config::Kind,
     delivery::{OnUnknown, Policy, Way},
     demo::Demo,
@@ -22,12 +22,9 @@ fn ways(demo: &Demo) -> Vec<Way> {
         let Kind::Smtp(smtp) = &backend.kind else {
             panic!("{name} is no mail server");
         };
-        let mut settings = SmtpSettings::new(name, &smtp.host, smtp.port);
-        settings.tls = Tls::None;
-        settings.from.clone_from(&backend.from);
         Way {
             name: name.clone(),
-            backend: Arc::new(Smtp::new(settings).unwrap()),
+            backend: Arc::new(Smtp::new((**smtp).clone()).unwrap()),
             policy: Policy {
                 backoff: delivery.backoff.clone(),
                 resend_limit: delivery.resend_limit(),

@@ -26,6 +26,8 @@ pub struct FileSettings {
     pub path: PathBuf,
     /// The header From of messages that have none.
     pub from: Option<String>,
+    /// How many batches may be written at once.
+    pub connections: usize,
 }
 
 /// Writes each receiver's message to `<uid>.eml`. A file appears whole or not at all; a retry replaces it, so nobody has two.
@@ -306,6 +308,7 @@ mod tests {
             name: "disk".to_owned(),
             path: path.to_owned(),
             from: None,
+            connections: 1,
         })
     }
 

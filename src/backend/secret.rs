@@ -87,7 +87,7 @@ impl SecretSource {
         Ok(Secret(secret))
     }
 
-    /// Whether it could be read now: for the loading of a config, so that a mistake is told at once.
+    /// Whether it could be read now, so that a mistake is told before the first connection.
     pub fn check(&self) -> Result<(), SecretError> {
         self.read().map(drop)
     }

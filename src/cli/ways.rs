@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::{
-    backend::{Credentials, FileBackend, FileSettings, Smtp, SmtpSettings, Timeouts, Tls},
+    backend::{FileBackend, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
     delivery::{self, Direct, OnUnknown, Policy, Way},
     message::{BackendFacts, SubmitDefaults},
@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn submit_defaults(config: &Config) -> SubmitDefaults {
     let facts = |backend: &Backend| BackendFacts {
         mail: backend.kind.is_mail(),
-        has_from: backend.from.is_some(),
+        has_from: backend.from().is_some(),
     };
     SubmitDefaults {
         backend: config.default_backend().map(str::to_owned),
@@ -67,76 +67,22 @@ pub(super) fn way(name: &str, backend: &Backend, config: &Config) -> anyhow::Res
 
 fn build(name: &str, backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Backend>> {
     match &backend.kind {
-        Kind::File(path) => {
-            let settings = FileSettings {
-                name: name.to_owned(),
-                path: path.clone(),
-                from: backend.from.clone(),
-            };
-            Ok(Arc::new(Direct::new(
-                FileBackend::new(settings),
-                backend.connections,
-            )))
-        }
-        Kind::Smtp(smtp) => {
-            if smtp.rate.is_some() {
+        Kind::File(settings) => Ok(Arc::new(Direct::new(
+            FileBackend::new(settings.clone()),
+            settings.connections,
+        ))),
+        Kind::Smtp(settings) => {
+            if backend.rate.is_some() {
                 tracing::warn!(
                     backend = name,
                     "rate is not kept by this version yet: sending as fast as the server takes it"
                 );
             }
-            Ok(Arc::new(Smtp::new(settings(name, backend, smtp)?)?))
+            if let Some(credentials) = &settings.credentials {
+                // It is read again for each connection; a mistake is told before the first.
+                credentials.secret.check()?;
+            }
+            Ok(Arc::new(Smtp::new(SmtpSettings::clone(settings))?))
         }
     }
-}
-
-fn settings(name: &str, backend: &Backend, smtp: &config::Smtp) -> anyhow::Result<SmtpSettings> {
-    let credentials = match &smtp.login {
-        None => None,
-        Some((username, secret)) => {
-            // It is read again for each connection; a mistake is told before the first.
-            secret.check()?;
-            Some(Credentials {
-                username: username.clone(),
-                secret: secret.clone(),
-            })
-        }
-    };
-    let config::Timeouts {
-        connect,
-        greeting,
-        mail,
-        rcpt,
-        data,
-        block,
-        dot,
-    } = smtp.timeouts;
-    Ok(SmtpSettings {
-        name: name.to_owned(),
-        host: smtp.host.clone(),
-        port: smtp.port,
-        tls: match smtp.tls {
-            config::Tls::Starttls => Tls::Starttls,
-            config::Tls::Implicit => Tls::Implicit,
-            config::Tls::None => Tls::None,
-        },
-        insecure: smtp.insecure,
-        ca_file: smtp.ca_file.clone(),
-        helo: smtp.helo.clone(),
-        credentials,
-        from: backend.from.clone(),
-        connections: backend.connections,
-        max_recipients: smtp.max_recipients,
-        max_messages: smtp.max_messages,
-        max_age: smtp.max_age,
-        timeouts: Timeouts {
-            connect,
-            greeting,
-            mail,
-            rcpt,
-            data,
-            block,
-            dot,
-        },
-    })
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// Longer than any wait or retention can mean, and short enough for every calendar.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+use crate::duration;
+
 /// A backoff of more steps than this is a slip of the pen.
 const MOST_STEPS: usize = 1000;
 
@@ -28,30 +28,6 @@ pub enum OnUnknown {
     Resend,
     /// An operator decides (`"hold"`).
     Hold,
-}
-
-/// How the link to an SMTP server is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tls {
-    /// In clear, then STARTTLS (RFC 3207); port 587.
-    #[default]
-    Starttls,
-    /// TLS from the first byte (RFC 8314); port 465.
-    Implicit,
-    /// No protection: loopback only, unless `insecure = true`; port 25.
-    None,
-}
-
-impl Tls {
-    /// The port that goes with it when none is named.
-    pub const fn port(self) -> u16 {
-        match self {
-            Self::Starttls => 587,
-            Self::Implicit => 465,
-            Self::None => 25,
-        }
-    }
 }
 
 /// So many receivers in so much time: `50/s`, `3000/m`, `10000/h`, `50000/d`.
@@ -92,31 +68,8 @@ impl<'de> Deserialize<'de> for Rate {
     }
 }
 
-/// Reads `90s`, `5m`, `1h 30m`, `6h`, `1d`, `2w`, `1y`.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration <= LONGEST => Ok(duration),
-        Ok(_) => Err(format!("`{text}` is longer than 100 years")),
-        Err(_) => Err(format!(
-            "`{text}` is no duration; write a number and a unit: \"30s\", \"5m\", \"6h\", \"1d\", \"90d\", \"1y\""
-        )),
-    }
-}
-
-/// For `#[serde(deserialize_with)]`.
-pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
-}
-
-/// For `#[serde(deserialize_with)]` of a key that may be missing.
-pub(super) fn some_duration<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<Duration>, D::Error> {
-    duration(from).map(Some)
-}
-
 /// Reads `1m,5m,15m,1h*3,6h,1d`: the waits after the first, second … failure; `*3` repeats a step.
-pub fn parse_backoff(text: &str) -> Result<Vec<Duration>, String> {
+fn parse_backoff(text: &str) -> Result<Vec<Duration>, String> {
     let mut steps = Vec::new();
     for step in text.split(',') {
         let (wait, times) = match step.split_once('*') {
@@ -132,7 +85,7 @@ pub fn parse_backoff(text: &str) -> Result<Vec<Duration>, String> {
                 (wait, times)
             }
         };
-        let wait = parse_duration(wait.trim())?;
+        let wait = duration::parse(wait.trim())?;
         if times > MOST_STEPS - steps.len() {
             return Err(format!("a backoff has at most {MOST_STEPS} steps"));
         }

@@ -1,18 +1,32 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use lettre::transport::smtp::extension::ClientId;
+use serde::Deserialize;
 
-use crate::backend::secret::SecretSource;
+use crate::{backend::secret::SecretSource, duration};
 
 /// How a connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tls {
     /// In clear first, encrypted before anything that matters (RFC 3207). Without the server's offer nothing is sent.
+    #[default]
     Starttls,
     /// Encrypted from the first byte (RFC 8314).
     Implicit,
     /// Not at all: for a server on this machine.
     None,
+}
+
+impl Tls {
+    /// The port that goes with it when none is named.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Starttls => 587,
+            Self::Implicit => 465,
+            Self::None => 25,
+        }
+    }
 }
 
 /// Whom the server knows us as.
@@ -25,21 +39,29 @@ pub struct Credentials {
 }
 
 /// How long each phase may take, whatever trickles in meanwhile; the defaults are those of RFC 5321 4.5.3.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// Name lookup excepted, until the TCP connection stands.
+    #[serde(deserialize_with = "duration::read")]
     pub connect: Duration,
     /// Until the greeting; also for each step until MAIL: EHLO, the TLS handshake, AUTH.
+    #[serde(deserialize_with = "duration::read")]
     pub greeting: Duration,
     /// For the reply to MAIL, and to RSET.
+    #[serde(deserialize_with = "duration::read")]
     pub mail: Duration,
     /// For the reply to each RCPT.
+    #[serde(deserialize_with = "duration::read")]
     pub rcpt: Duration,
     /// For the reply to DATA.
+    #[serde(deserialize_with = "duration::read")]
     pub data: Duration,
     /// For the network to take each 64 KiB of a message.
+    #[serde(deserialize_with = "duration::read")]
     pub block: Duration,
     /// For the reply to the final dot. Impatience here makes duplicates.
+    #[serde(deserialize_with = "duration::read")]
     pub dot: Duration,
 }
 
@@ -91,13 +113,13 @@ pub struct SmtpSettings {
 }
 
 impl SmtpSettings {
-    /// The defaults for a server: STARTTLS, nobody to authenticate as, 8 connections, 100 recipients a transaction.
+    /// The defaults for a server; each is what a config file that leaves the key out means.
     pub fn new(name: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
         Self {
             name: name.into(),
             host: host.into(),
             port,
-            tls: Tls::Starttls,
+            tls: Tls::default(),
             insecure: false,
             ca_file: None,
             helo: None,
@@ -128,16 +150,18 @@ impl SmtpSettings {
     }
 
     /// Says what is wrong, if anything is.
-    pub(super) fn check(&self) -> Result<(), SettingsError> {
-        let backend = || self.name.clone();
+    pub fn check(&self) -> Result<(), SettingsError> {
         if self.host.is_empty() {
-            return Err(SettingsError::NoHost(backend()));
+            return Err(SettingsError::NoHost);
+        }
+        if self
+            .host
+            .contains(|c: char| c.is_whitespace() || c.is_control())
+        {
+            return Err(SettingsError::Host(self.host.clone()));
         }
         if self.tls == Tls::None && !self.insecure && !is_loopback(&self.host) {
-            return Err(SettingsError::InClear {
-                backend: backend(),
-                host: self.host.clone(),
-            });
+            return Err(SettingsError::InClear(self.host.clone()));
         }
         for (key, number) in [
             ("connections", self.connections),
@@ -145,10 +169,7 @@ impl SmtpSettings {
             ("max_messages", self.max_messages as usize),
         ] {
             if number == 0 {
-                return Err(SettingsError::Zero {
-                    backend: backend(),
-                    key,
-                });
+                return Err(SettingsError::Zero(key));
             }
         }
         let t = &self.timeouts;
@@ -163,24 +184,18 @@ impl SmtpSettings {
             ("timeouts.dot", t.dot),
         ] {
             if time.is_zero() {
-                return Err(SettingsError::Zero {
-                    backend: backend(),
-                    key,
-                });
+                return Err(SettingsError::NoTime(key));
             }
         }
         if let Some(helo) = &self.helo
             && (helo.is_empty() || !helo.bytes().all(|byte| byte.is_ascii_graphic()))
         {
-            return Err(SettingsError::Helo {
-                backend: backend(),
-                helo: helo.clone(),
-            });
+            return Err(SettingsError::Helo(helo.clone()));
         }
         if let Some(credentials) = &self.credentials
             && (credentials.username.is_empty() || credentials.username.contains('\0'))
         {
-            return Err(SettingsError::Username(backend()));
+            return Err(SettingsError::Username);
         }
         Ok(())
     }
@@ -194,41 +209,32 @@ fn is_loopback(host: &str) -> bool {
         || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-/// Settings that make no backend.
+/// Settings that make no backend: the key, what is wrong with it, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No server.
-    #[error("backend {0}: `host` is missing")]
-    NoHost(String),
+    #[error("host is missing: the name of the mail server")]
+    NoHost,
+    /// Not the name of one.
+    #[error("host: {0:?} is no name of a server")]
+    Host(String),
     /// Mail and passwords would cross the network in clear.
     #[error(
-        "backend {backend}: `tls = \"none\"` would send mail to {host} in clear: use \"starttls\" or \"implicit\", or say `insecure = true`"
+        "tls = \"none\" would send mail and password in clear to {0}; use \"starttls\" or \"implicit\", or say insecure = true"
     )]
-    InClear {
-        /// The backend.
-        backend: String,
-        /// The server.
-        host: String,
-    },
+    InClear(String),
     /// A number that must be at least one.
-    #[error("backend {backend}: `{key}` must be more than zero")]
-    Zero {
-        /// The backend.
-        backend: String,
-        /// The key.
-        key: &'static str,
-    },
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    /// A time in which nothing can be done.
+    #[error("{0} must be longer than nothing, such as \"5m\"")]
+    NoTime(&'static str),
     /// Not a name one can say after EHLO.
-    #[error("backend {backend}: `helo` must be a host name or an address literal, not {helo:?}")]
-    Helo {
-        /// The backend.
-        backend: String,
-        /// What was given.
-        helo: String,
-    },
+    #[error("helo is one word, a host name or an address literal such as [192.0.2.1], not {0:?}")]
+    Helo(String),
     /// No name to authenticate as.
-    #[error("backend {0}: `username` is empty")]
-    Username(String),
+    #[error("username is empty, or has a NUL in it")]
+    Username,
 }
 
 #[cfg(test)]
@@ -254,7 +260,7 @@ mod tests {
             assert!(
                 matches!(
                     settings(host, false).check(),
-                    Err(SettingsError::InClear { .. })
+                    Err(SettingsError::InClear(_))
                 ),
                 "{host}"
             );
@@ -270,7 +276,7 @@ mod tests {
                 ..SmtpSettings::new("email", "smtp.example.com", 587)
             };
             assert!(
-                matches!(settings.check(), Err(SettingsError::Helo { .. })),
+                matches!(settings.check(), Err(SettingsError::Helo(_))),
                 "{helo:?}"
             );
         }
