@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    fmt::Write as _,
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
@@ -11,7 +10,10 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::mime::MimeBuilder;
+use super::{
+    mime::MimeBuilder,
+    traceback::{Traceback, chain},
+};
 use crate::{
     delivery::{Batch, Failed, Failure, Gateway, Named, NotArmed, SendError, Trouble},
     message::{Receiver, ReceiverId},
@@ -97,37 +99,24 @@ impl FileBackend {
         phase: &str,
         error: &dyn Error,
     ) -> Failure {
-        let mut causes = vec![error.to_string()];
-        let mut next = error.source();
-        while let Some(cause) = next {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
+        let causes = chain(error);
         let words = causes.join(": ").replace(['\r', '\n'], " ");
-        let mut told = format!("{words}\n\n");
-        let mut line = |label: &str, value: &str| {
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(told, "  {label:<11} {value}");
-        };
-        line("phase", phase);
-        line("backend", &self.settings.name);
-        line("folder", &self.settings.path.display().to_string());
+        let mut told = Traceback::of(&words);
+        told.line("phase", phase);
+        told.line("backend", &self.settings.name);
+        told.line("folder", &self.settings.path.display().to_string());
         let message = &batch.message;
-        line("message", &format!("{}, key {}", message.id, message.key));
+        told.line("message", &format!("{}, key {}", message.id, message.key));
         if let Some(receiver) = receiver {
-            line(
+            told.line(
                 "receiver",
                 &format!("{}, {}", receiver.id, receiver.identity),
             );
-            line("uid", &receiver.uid);
-        }
-        told.push_str("\nCaused by:\n");
-        for (index, cause) in causes.iter().enumerate() {
-            let _ = writeln!(told, "  {index}: {cause}");
+            told.line("uid", &receiver.uid);
         }
         Failure {
             error: words,
-            traceback: told,
+            traceback: told.caused_by(&causes),
             phase: Some(phase.to_owned()),
             ..Failure::default()
         }

@@ -6,6 +6,7 @@ pub mod file;
 pub mod mime;
 mod secret;
 pub mod smtp;
+mod traceback;
 
 pub use file::{FileBackend, FileSettings};
 pub use mime::{BuildError, Built, MimeBuilder};

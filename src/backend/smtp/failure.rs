@@ -13,6 +13,7 @@ use super::{
     transcript::Transcript,
 };
 use crate::{
+    backend::traceback::{Traceback, chain},
     delivery::{Batch, Failure},
     message::Receiver,
 };
@@ -188,18 +189,14 @@ impl Scene<'_> {
         }
     }
 
-    /// The failing thing first, then its circumstances, then the chain of causes.
     fn traceback(&self, error: &str, causes: &[String], took: Duration) -> String {
         let facts = self.facts;
-        let mut told = format!("{error}\n\n");
-        let mut line = |label: &str, value: &str| {
-            let _ = writeln!(told, "  {label:<11} {value}");
-        };
-        line("while", self.phase.doing());
+        let mut told = Traceback::of(error);
+        told.line("while", self.phase.doing());
         if let Some(receiver) = self.receiver {
-            line("to", &receiver.identity);
+            told.line("to", &receiver.identity);
         }
-        line(
+        told.line(
             "phase",
             &format!(
                 "{}, {:.3} s in it, {:.3} s since connecting",
@@ -208,33 +205,33 @@ impl Scene<'_> {
                 facts.opened.elapsed().as_secs_f64()
             ),
         );
-        line("backend", &facts.backend);
+        told.line("backend", &facts.backend);
         let mut server = facts.server.clone();
         if let Some(peer) = facts.peer {
             let _ = write!(server, " at {}", peer.ip());
         }
         let _ = write!(server, ", {}", facts.tls.unwrap_or("not encrypted"));
-        line("server", &server);
+        told.line("server", &server);
         if let Some(batch) = self.batch {
-            line(
+            told.line(
                 "message",
                 &format!("{}, key {}", batch.message.id, batch.message.key),
             );
             if let Some(receiver) = self.receiver {
-                line("receiver", &receiver.id.to_string());
-                line("uid", &receiver.uid);
+                told.line("receiver", &receiver.id.to_string());
+                told.line("uid", &receiver.uid);
             } else {
                 for Receiver {
                     id, identity, uid, ..
                 } in batch.receivers.iter().take(NAMED)
                 {
-                    line("receiver", &format!("{id}, {identity}, uid {uid}"));
+                    told.line("receiver", &format!("{id}, {identity}, uid {uid}"));
                 }
                 if batch.receivers.len() > NAMED {
-                    line("", &format!("and {} more", batch.receivers.len() - NAMED));
+                    told.line("", &format!("and {} more", batch.receivers.len() - NAMED));
                 }
             }
-            line(
+            told.line(
                 "transaction",
                 &match self.recipients {
                     0 => "none was begun".to_owned(),
@@ -243,25 +240,6 @@ impl Scene<'_> {
                 },
             );
         }
-        told.push_str("\nCaused by:\n");
-        for (index, cause) in causes.iter().enumerate() {
-            let _ = writeln!(told, "  {index}: {cause}");
-        }
-        told
+        told.caused_by(causes)
     }
-}
-
-/// An error and everything that led to it, outermost first.
-fn chain(error: &dyn Error) -> Vec<String> {
-    let mut causes: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        // Some errors repeat their source's words.
-        if causes.last() != Some(&words) {
-            causes.push(words);
-        }
-        next = cause.source();
-    }
-    causes
 }
