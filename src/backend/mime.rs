@@ -17,20 +17,7 @@ use lettre::{
 };
 use mail_parser::MessageParser;
 
-use crate::message::{Body, Content, Message, Receiver};
-
-/// The headers Postroom writes; a message's own `headers` may not name them.
-pub const OWN_HEADERS: [&str; 9] = [
-    "From",
-    "To",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "Reply-To",
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
-];
+use crate::message::{Body, Content, Message, OWN_HEADERS, Receiver};
 
 /// How many contents' formatted parts are kept: one worker seldom mixes more.
 const CACHED: usize = 8;
@@ -274,7 +261,7 @@ fn head(
 }
 
 /// Whether a caller may give a header of this name.
-pub fn check_header_name(name: &str) -> Result<(), BuildError> {
+fn check_header_name(name: &str) -> Result<(), BuildError> {
     let printable = |byte: u8| byte.is_ascii_graphic() && byte != b':';
     if name.is_empty() || name.len() > 76 || !name.bytes().all(printable) {
         return Err(BuildError::HeaderName(name.to_owned()));

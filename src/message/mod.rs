@@ -13,6 +13,7 @@ mod text;
 pub use attempt::{Attempt, Outcome};
 pub use content::{Body, Content};
 pub use id::{AttemptId, ContentId, JobId, MessageId, ReceiverId};
+pub(crate) use parse::OWN_HEADERS;
 pub use parse::{BackendFacts, SubmissionError, SubmitDefaults};
 pub use receiver::{Delivery, Message, Receiver};
 pub use report::{Failure, Report};

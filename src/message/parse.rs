@@ -68,7 +68,7 @@ const KNOWN: &[&str] = &[
 const KNOWN_OF_RECEIVER: &[&str] = &["to", "user", "language", "backend", "metadata", "context"];
 
 /// Headers that Postroom writes, and those that would say something untrue: each receiver's message is addressed to that receiver alone.
-const OWN_HEADERS: &[&str] = &[
+pub(crate) const OWN_HEADERS: &[&str] = &[
     "from",
     "to",
     "cc",
