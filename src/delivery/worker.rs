@@ -58,9 +58,12 @@ impl WorkerDesk<'_> {
     /// These receivers are no longer this run's concern.
     fn forget(&mut self, batch: &Batch) {
         for taken in &mut self.taken {
-            taken
-                .receivers
-                .retain(|receiver| batch.receivers.iter().all(|other| other.id != receiver.id));
+            taken.receivers.retain(|receiver| {
+                batch
+                    .receivers
+                    .iter()
+                    .all(|other| (other.id, other.epoch) != (receiver.id, receiver.epoch))
+            });
         }
     }
 

@@ -31,6 +31,14 @@ pub struct Way {
     pub probe: Duration,
 }
 
+/// One claim of one row. An operator's action or a lease that is over ends a claim while its batch still waits here, and the same row may be
+/// claimed anew meanwhile: what becomes of the old claim must not touch the new one.
+type Held = (ReceiverId, i64);
+
+fn held(receiver: &Receiver) -> Held {
+    (receiver.id, receiver.epoch)
+}
+
 /// A row in this engine's hands.
 struct Hand {
     standing: Standing,
@@ -43,7 +51,7 @@ struct Hand {
 struct Inner {
     gate: Gate,
     ready: VecDeque<Batch>,
-    hands: HashMap<ReceiverId, Hand>,
+    hands: HashMap<Held, Hand>,
     workers: usize,
     /// Workers that wait for work.
     idle: usize,
@@ -163,7 +171,7 @@ impl Lane {
                 armed: false,
                 lost: false,
             };
-            inner.hands.insert(claim.receiver.id, hand);
+            inner.hands.insert(held(&claim.receiver), hand);
         }
         inner.ready.extend(batches);
         drop(inner);
@@ -288,7 +296,7 @@ impl Lane {
         }
         let batch = inner.ready.pop_front()?;
         for receiver in &batch.receivers {
-            if let Some(hand) = inner.hands.get_mut(&receiver.id) {
+            if let Some(hand) = inner.hands.get_mut(&held(receiver)) {
                 hand.started_at = now;
             }
         }
@@ -312,7 +320,7 @@ impl Lane {
             return;
         }
         for receiver in &batch.receivers {
-            inner.hands.remove(&receiver.id);
+            inner.hands.remove(&held(receiver));
         }
         drop(inner);
         self.report_store(self.free(&[batch]));
@@ -325,7 +333,7 @@ impl Lane {
         batch
             .receivers
             .iter()
-            .any(|receiver| inner.hands.contains_key(&receiver.id))
+            .any(|receiver| inner.hands.contains_key(&held(receiver)))
     }
 
     /// What is still in hand of these receivers, sorted: armed ones first.
@@ -334,9 +342,14 @@ impl Lane {
         let mine = batch
             .receivers
             .iter()
-            .filter(|receiver| inner.hands.contains_key(&receiver.id))
+            .filter(|receiver| inner.hands.contains_key(&held(receiver)))
             .cloned();
-        mine.partition(|receiver| inner.hands.get(&receiver.id).is_some_and(|hand| hand.armed))
+        mine.partition(|receiver| {
+            inner
+                .hands
+                .get(&held(receiver))
+                .is_some_and(|hand| hand.armed)
+        })
     }
 
     /// The store's trouble stops nothing by itself: arms are refused while it lasts, and results are kept.
@@ -361,7 +374,7 @@ impl Inner {
         }
         let batches: Vec<Batch> = self.ready.drain(..).collect();
         for receiver in batches.iter().flat_map(|batch| &batch.receivers) {
-            self.hands.remove(&receiver.id);
+            self.hands.remove(&held(receiver));
         }
         batches
     }

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Lane,
     breaker::{Gate, probe_wait},
+    held,
 };
 use crate::{
     delivery::{Batch, Trouble},
@@ -34,7 +35,7 @@ impl Lane {
             }
             chosen
                 .first()
-                .and_then(|receiver| inner.hands.get(&receiver.id))
+                .and_then(|receiver| inner.hands.get(&held(receiver)))
                 .map(|hand| hand.started_at)
         };
         let request = ArmRequest {
@@ -47,8 +48,8 @@ impl Lane {
         let stale = match self.ledger.arm(request) {
             Ok(stale) if stale.is_empty() => {
                 let mut inner = self.inner();
-                for receiver in chosen {
-                    if let Some(hand) = inner.hands.get_mut(&receiver.id) {
+                for receiver in &chosen {
+                    if let Some(hand) = inner.hands.get_mut(&held(receiver)) {
                         hand.armed = true;
                     }
                 }
@@ -64,11 +65,14 @@ impl Lane {
         let mut rest = batch.clone();
         {
             let mut inner = self.inner();
-            for id in &stale {
-                inner.hands.remove(id);
+            for receiver in chosen
+                .iter()
+                .filter(|receiver| stale.contains(&receiver.id))
+            {
+                inner.hands.remove(&held(receiver));
             }
             rest.receivers
-                .retain(|receiver| inner.hands.contains_key(&receiver.id));
+                .retain(|receiver| inner.hands.contains_key(&held(receiver)));
         }
         self.put_back(rest);
         false
@@ -87,7 +91,7 @@ impl Lane {
             self.report_store(self.ledger.store().backend_up(&self.way.name, now));
         }
         let mut inner = self.inner();
-        let Some(hand) = inner.hands.remove(&receiver.id) else {
+        let Some(hand) = inner.hands.remove(&held(receiver)) else {
             return;
         };
         let outcome = report.outcome();
@@ -147,7 +151,7 @@ impl Lane {
         let mut again = Vec::new();
         let mut twice = Vec::new();
         for receiver in batch.receivers {
-            match inner.hands.get_mut(&receiver.id) {
+            match inner.hands.get_mut(&held(&receiver)) {
                 Some(hand) if hand.lost => twice.push(receiver),
                 Some(hand) => {
                     hand.lost = true;
