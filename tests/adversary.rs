@@ -4,8 +4,10 @@
 
 mod support;
 
-use postroom::demo::server::{Action, Script, Server};
-use support::{SOON, Setup, message};
+use std::time::Duration;
+
+use postroom::demo::server::{Action, Phase, Script, Server};
+use support::{SOON, Setup, Signal, message, raw_message};
 
 fn one_connection(server: &Server) -> Setup {
     Setup::new()
@@ -45,4 +47,65 @@ fn what_was_accepted_is_sent_also_when_the_row_was_resent_while_it_waited() {
     assert_eq!(postroom.count("status:sent"), 4);
     postroom.deliver();
     server.with_ledger(|ledger| assert_eq!(ledger.duplicates(), []));
+}
+
+#[test]
+fn a_hold_of_one_recipient_sends_the_others_of_a_split_transaction_once() {
+    let server = Server::start(
+        Script::accept_all()
+            .max_recipients(2)
+            .first(1, Phase::Data, Action::accept().when_released())
+            // Long enough for another connection to offer the same again, if it has them.
+            .on(
+                Phase::Dot,
+                Action::accept().late(Duration::from_millis(200)),
+            ),
+    )
+    .unwrap();
+    let postroom = Setup::new().smtp("email", &server).build();
+    let to: Vec<String> = (0..6).map(|n| format!("r{n}@example.com")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    postroom.submit(&[raw_message("raw", &to)]);
+    let service = postroom.start(&["run"]);
+    assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
+    postroom.run(&["hold", "to:r0@example.com", "--yes"]).ok();
+    server.release();
+    assert!(server.wait_for(|ledger| ledger.entries.len() >= 5, SOON));
+    postroom.wait_until("all are settled", |postroom| {
+        postroom.count("is:sending") == 0
+    });
+    service.terminate().ok();
+    assert_eq!(postroom.count("status:sent"), 5);
+    assert_eq!(postroom.count("is:held"), 1);
+    server.with_ledger(|ledger| {
+        assert_eq!(ledger.duplicates(), []);
+        assert_eq!(ledger.entries.len(), 5);
+        // Two at first, then r1 again, and the four that were too many for the first transaction.
+        assert_eq!(ledger.met(Phase::Rcpt), 2 + 1 + 4);
+    });
+}
+
+#[test]
+fn a_refusal_heard_before_a_stop_is_written_down() {
+    let server = Server::start(
+        Script::accept_all()
+            .rcpt("no@example.com", Action::reply(550, "5.1.1", "nobody here"))
+            .first(1, Phase::Data, Action::accept().when_released()),
+    )
+    .unwrap();
+    let postroom = one_connection(&server).build();
+    postroom.submit(&[raw_message("raw", &["no@example.com", "yes@example.com"])]);
+    postroom.submit(&several("m", 2));
+    let service = postroom.start(&["run"]);
+    assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
+    service.signal(Signal::TERM);
+    // The envelope of m0 is ready to go out behind the body; m1 was only claimed.
+    postroom.wait_until("the service is stopping", |postroom| {
+        postroom.only("key:m1")["sending"] == false
+    });
+    server.release();
+    service.wait().ok();
+    assert_eq!(postroom.state_of("to:no@example.com"), "error/permanent");
+    assert_eq!(postroom.state_of("to:yes@example.com"), "not_sent/queued");
+    assert_eq!(postroom.deliver().sent, 3);
 }

@@ -56,7 +56,7 @@ pub trait Desk {
     /// Writes down durably that these receivers of the batch (by index into `batch.receivers`) may get the message from now on. Without
     /// an `Ok` no byte that can be accepted may leave. What was settled before is written in the same commit.
     ///
-    /// On `Err` the session forgets the batch: the desk has sorted its receivers. Before DATA it may go on after RSET; after a
+    /// On `Err` the session forgets these receivers: the desk has sorted them. Before DATA it may go on after RSET; after a
     /// 354 the connection is closed without a dot.
     fn arm(&mut self, batch: &Batch, receivers: &[usize]) -> Result<(), NotArmed>;
 

@@ -35,7 +35,8 @@ impl Desk for WorkerDesk<'_> {
         if self.lane.arm(batch, receivers) {
             return Ok(());
         }
-        self.forget(batch);
+        let chosen = receivers.iter().filter_map(|&at| batch.receivers.get(at));
+        self.forget(&chosen.cloned().collect::<Vec<_>>());
         Err(NotArmed)
     }
 
@@ -44,25 +45,24 @@ impl Desk for WorkerDesk<'_> {
     }
 
     fn again(&mut self, batch: Batch) {
-        self.forget(&batch);
+        self.forget(&batch.receivers);
         self.lane.put_back(batch);
     }
 
     fn lost(&mut self, batch: Batch, failure: Failure) {
-        self.forget(&batch);
+        self.forget(&batch.receivers);
         self.lane.lost(batch, failure);
     }
 }
 
 impl WorkerDesk<'_> {
     /// These receivers are no longer this run's concern.
-    fn forget(&mut self, batch: &Batch) {
+    fn forget(&mut self, receivers: &[Receiver]) {
         for taken in &mut self.taken {
             taken.receivers.retain(|receiver| {
-                batch
-                    .receivers
-                    .iter()
-                    .all(|other| (other.id, other.epoch) != (receiver.id, receiver.epoch))
+                let same =
+                    |other: &Receiver| (other.id, other.epoch) == (receiver.id, receiver.epoch);
+                !receivers.iter().any(same)
             });
         }
     }

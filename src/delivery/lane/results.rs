@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     delivery::{Batch, Trouble},
-    message::{Failure, Outcome, Receiver, Report, State, Timestamp},
+    message::{Failure, Outcome, Receiver, ReceiverId, Report, State, Timestamp},
     store::{ArmRequest, BackendState, Record, Settlement},
 };
 
@@ -20,17 +20,27 @@ use crate::{
 const FEWER_FOR: Duration = Duration::from_secs(30);
 
 impl Lane {
-    /// Arms these receivers, or says why not: then those whose fence failed are forgotten, and the others of the batch are put back.
+    /// Arms these receivers, or says why not: then those whose fence failed are forgotten, and the others of these are put back. The rest of
+    /// the batch is none of its business: it has results, or waits for another transaction.
     pub(in crate::delivery) fn arm(&self, batch: &Batch, receivers: &[usize]) -> bool {
         let chosen: Vec<&Receiver> = receivers
             .iter()
             .filter_map(|index| batch.receivers.get(*index))
             .collect();
+        let without = |stale: &[ReceiverId]| Batch {
+            receivers: chosen
+                .iter()
+                .filter(|receiver| !stale.contains(&receiver.id))
+                .map(|&receiver| receiver.clone())
+                .collect(),
+            message: Arc::clone(&batch.message),
+            content: Arc::clone(&batch.content),
+        };
         let started_at = {
             let inner = self.inner();
             if inner.stopping || !inner.gate.lets_pass() {
                 drop(inner);
-                self.put_back(batch.clone());
+                self.put_back(without(&[]));
                 return false;
             }
             chosen
@@ -62,7 +72,6 @@ impl Lane {
                 Vec::new()
             }
         };
-        let mut rest = batch.clone();
         {
             let mut inner = self.inner();
             for receiver in chosen
@@ -71,10 +80,8 @@ impl Lane {
             {
                 inner.hands.remove(&held(receiver));
             }
-            rest.receivers
-                .retain(|receiver| inner.hands.contains_key(&held(receiver)));
         }
-        self.put_back(rest);
+        self.put_back(without(&stale));
         false
     }
 
