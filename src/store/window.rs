@@ -4,11 +4,7 @@ use rusqlite::{
     Connection, Row as SqlRow, functions::FunctionFlags, params_from_iter, types::ValueRef,
 };
 
-use super::{
-    Anchor, Count, Counts, Reader, Row, StoreError,
-    plan::{Counted, Plan},
-    search, timestamp,
-};
+use super::{Anchor, Count, Counts, Reader, Row, StoreError, plan::Plan, search, timestamp};
 use crate::{
     message::{Delivery, MessageId, ReceiverId, State},
     query::Query,
@@ -87,7 +83,7 @@ impl Reader {
         self.run(|conn| {
             let mut plan = Plan::new(conn, query)?;
             if let Some(counted) = &plan.counted {
-                return Ok(Count::Exact(sum(conn, counted)?));
+                return Ok(Count::Exact(counted.sum(conn)?));
             }
             let limit = plan.bind(cap as i64);
             let sql = format!("SELECT count(*) FROM ({})", plan.ids(None, true, &limit));
@@ -116,29 +112,6 @@ impl Reader {
             Ok(counts)
         })
     }
-}
-
-fn sum(conn: &Connection, counted: &Counted) -> rusqlite::Result<u64> {
-    let mut total = 0;
-    let mut statement = conn.prepare_cached("SELECT backend_id, kind_id, state, n FROM counter")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (backend, kind, state): (i64, i64, State) =
-            (row.get(0)?, row.get(1)?, read_state(row, 2)?);
-        let wanted = counted.states.contains(&state)
-            && counted
-                .kinds
-                .as_ref()
-                .is_none_or(|kinds| kinds.contains(&kind))
-            && counted
-                .backends
-                .as_ref()
-                .is_none_or(|backends| backends.contains(&backend));
-        if wanted {
-            total += row.get::<_, i64>(3)? as u64;
-        }
-    }
-    Ok(total)
 }
 
 /// The comparisons that a plan checks on each row: the folded needle first, then a column that may be NULL.
