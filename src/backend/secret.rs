@@ -41,7 +41,7 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("cannot read the secret in {}", path.display())]
+    #[error("cannot read the secret in {}, which password_file names", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
