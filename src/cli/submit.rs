@@ -155,22 +155,30 @@ struct Desk<'a, W: Write> {
 }
 
 impl<W: Write> Desk<'_, W> {
-    /// Stores the good ones and says what became of every one.
+    /// Stores the good ones and says what became of every one, up to the first that the store refused to take.
     fn each(&mut self, lines: Vec<Line>) -> anyhow::Result<()> {
         let (slips, good) = apart(lines);
-        let receipts = self.store.submit(&good, Utc::now())?;
+        let mut receipts = Vec::with_capacity(good.len());
+        let stored = self.store.submit_into(&good, Utc::now(), &mut receipts);
         let mut receipts = receipts.iter();
+        let mut first_left = None;
         for (line, refused) in &slips {
-            match refused {
-                Some(error) => self.error(*line, error)?,
-                None => {
-                    if let Some(receipt) = receipts.next() {
-                        self.receipt(*line, receipt)?;
-                    }
-                }
+            if let Some(error) = refused {
+                self.error(*line, error)?;
+            } else if let Some(receipt) = receipts.next() {
+                self.receipt(*line, receipt)?;
+            } else {
+                first_left = Some(*line);
+                break;
             }
         }
-        Ok(self.out.flush()?)
+        self.out.flush()?;
+        match first_left {
+            None => Ok(stored?),
+            Some(line) => stored.with_context(|| {
+                format!("line {line} and those after it were not taken: hand them over again")
+            }),
+        }
     }
 
     /// Stores all when all are good, else none.

@@ -57,9 +57,21 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Receipt>, StoreError> {
         let mut receipts = Vec::with_capacity(submissions.len());
+        self.submit_into(submissions, now, &mut receipts)?;
+        Ok(receipts)
+    }
+
+    /// The same; also on an error `receipts` has one for each that is stored.
+    pub fn submit_into(
+        &self,
+        submissions: &[Submission],
+        now: Timestamp,
+        receipts: &mut Vec<Receipt>,
+    ) -> Result<(), StoreError> {
         let mut known = Known::default();
-        while receipts.len() < submissions.len() {
-            let rest = &submissions[receipts.len()..];
+        let mut done = 0;
+        while done < submissions.len() {
+            let rest = &submissions[done..];
             let slice = self.write(|tx| {
                 let began = Instant::now();
                 let mut slice = Vec::new();
@@ -71,12 +83,11 @@ impl Store {
                 }
                 Ok(slice)
             });
-            match slice {
-                Ok(slice) => receipts.extend(slice),
-                Err(error) => return Err(error),
-            }
+            let slice = slice?;
+            done += slice.len();
+            receipts.extend(slice);
         }
-        Ok(receipts)
+        Ok(())
     }
 
     /// Stores all submissions in one transaction, or, when one of them is in conflict with what is there, none.
