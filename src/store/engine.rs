@@ -10,8 +10,9 @@ use std::{
 use rusqlite::{Connection, params};
 
 use super::{
-    EngineRow, Ledger, Reader, Settlement, Store, StoreError,
+    EngineRow, Ledger, Reader, Settlement, Store, StoreError, beside,
     claim::{CLAIM_COLUMNS, Claim, read_claim},
+    error::explain_io,
     ledger, millis, random_hex, timestamp,
 };
 use crate::message::Timestamp;
@@ -49,10 +50,7 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         let id = random_hex(16)?;
         let lock_path = lock_path(store.path(), &id);
-        let io = |source| StoreError::Io {
-            path: lock_path.clone(),
-            source,
-        };
+        let io = |source| explain_io(store.path(), &lock_path, source);
         let lock = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -116,10 +114,7 @@ impl Store {
         let mut reaped = Reaped::default();
         for engine in self.engine_ids()? {
             let path = lock_path(self.path(), &engine.0);
-            let io = |source| StoreError::Io {
-                path: path.clone(),
-                source,
-            };
+            let io = |source| explain_io(self.path(), &path, source);
             // A missing file is a free lock; made anew, it also keeps a second cleaner out.
             let file = OpenOptions::new()
                 .write(true)
@@ -195,10 +190,7 @@ fn is_locked(path: &Path) -> bool {
 }
 
 fn lock_path(store: &Path, id: &str) -> PathBuf {
-    let mut path = store.as_os_str().to_owned();
-    path.push(".engine-");
-    path.push(id);
-    path.into()
+    beside(store, &format!(".engine-{id}"))
 }
 
 fn free_claimed(conn: &Connection, engine: &str) -> rusqlite::Result<usize> {

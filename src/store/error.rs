@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::ErrorCode;
 
@@ -37,6 +40,12 @@ pub enum StoreError {
     /// Not SQLite at all, or damaged.
     #[error("{} is damaged or not a SQLite database: restore a backup; `sqlite3 FILE .recover` may save what is in it", .0.display())]
     Corrupt(PathBuf),
+    /// A folder stands where the file should.
+    #[error("{} is a folder, not a store: name the file in it", .0.display())]
+    Folder(PathBuf),
+    /// It lies where nobody can write, and without writing its log cannot be read.
+    #[error("{} was not closed in order and lies where nothing can be written: what {}-wal holds would be overlooked; copy both to a place that can be written, and open the copy", .0.display(), .0.display())]
+    ReadOnlyLog(PathBuf),
     /// A store belongs to one host.
     #[error("{} lies on a network file system ({kind}): locks and flushes cannot be trusted there; put the store on a local disk", path.display())]
     Network {
@@ -46,10 +55,10 @@ pub enum StoreError {
         kind: &'static str,
     },
     /// No room.
-    #[error("the disk that holds {} is full: nothing was changed; free some space and try again", .0.display())]
+    #[error("the disk that holds {} is full: free some space and try again", .0.display())]
     Full(PathBuf),
     /// Not ours to write.
-    #[error("{} cannot be written: check the owner and mode of the file and of its folder", .0.display())]
+    #[error("{} cannot be written: check the owner and mode of the file and of its folder, and whether its disk is mounted read-only", .0.display())]
     ReadOnly(PathBuf),
     /// The file or its folder cannot be opened.
     #[error("{} cannot be opened: check that it and its folder may be read and written by this user", .0.display())]
@@ -66,7 +75,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What happened.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A value in the store that this version cannot read.
     #[error("{}: {what}", path.display())]
@@ -115,6 +124,11 @@ pub(super) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
     }
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full(path),
+        // SQLite has no words of its own for a full disk when it makes the files beside the store.
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if has_no_room(&path) => {
+            StoreError::Full(path)
+        }
+        Some(ErrorCode::CannotOpen) if is_on_read_only(&path) => StoreError::ReadOnly(path),
         Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(path),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(path),
         Some(ErrorCode::CannotOpen) => StoreError::CannotOpen(path),
@@ -122,4 +136,28 @@ pub(super) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
         Some(ErrorCode::OperationInterrupted) => StoreError::Interrupted,
         _ => StoreError::Sqlite { path, source },
     }
+}
+
+/// Puts the file system's word about a file beside the store into ours.
+pub(super) fn explain_io(store: &Path, path: &Path, source: io::Error) -> StoreError {
+    match source.kind() {
+        io::ErrorKind::StorageFull => StoreError::Full(store.to_owned()),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            StoreError::ReadOnly(store.to_owned())
+        }
+        _ => StoreError::Io {
+            path: path.to_owned(),
+            source,
+        },
+    }
+}
+
+fn has_no_room(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail == 0)
+}
+
+/// Whether the file lies on a disk that is mounted read-only.
+pub(super) fn is_on_read_only(path: &Path) -> bool {
+    rustix::fs::statvfs(path)
+        .is_ok_and(|disk| disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }

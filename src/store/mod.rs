@@ -25,7 +25,7 @@ mod window;
 use std::{
     fmt::Write as _,
     fs::OpenOptions,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -161,6 +161,13 @@ impl Store {
         Ok(Reader { path, conn })
     }
 
+    /// Moves the log into the database file and gives its space back: on a full disk that may be all the room there is for what waits to be written.
+    pub fn trim_log(&self) -> Result<(), StoreError> {
+        self.writer()
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|error| error::explain(&self.path, error))
+    }
+
     fn writer(&self) -> MutexGuard<'_, Connection> {
         // A panic while writing left at most an open transaction, which its guard rolled back.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
@@ -235,14 +242,20 @@ fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreE
             });
         }
     };
+    if path.is_dir() {
+        return Err(StoreError::Folder(path));
+    }
     refuse_network(&path)?;
-    let mode = if read_only {
-        OpenFlags::SQLITE_OPEN_READ_ONLY
-    } else {
-        OpenFlags::SQLITE_OPEN_READ_WRITE
+    let (name, mode) = match read_only {
+        false => (path.clone(), OpenFlags::SQLITE_OPEN_READ_WRITE),
+        true if is_still(&path)? => (
+            still(&path),
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        ),
+        true => (path.clone(), OpenFlags::SQLITE_OPEN_READ_ONLY),
     };
     let open = || -> rusqlite::Result<Connection> {
-        let mut conn = Connection::open_with_flags(&path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut conn = Connection::open_with_flags(&name, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.busy_handler(Some(wait_for_lock))?;
         conn.pragma_update(None, "foreign_keys", true)?;
         conn.pragma_update(None, "temp_store", "MEMORY")?;
@@ -253,6 +266,41 @@ fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreE
     };
     let conn = open().map_err(|error| error::explain(&path, error))?;
     Ok((path, conn))
+}
+
+/// Whether nobody can write to the store, so that it may be read without the files that readers and writers share: SQLite could not make
+/// them there. Where they exist somebody writes by another way, and SQLite reads as always.
+fn is_still(path: &Path) -> Result<bool, StoreError> {
+    let folder = path.parent().unwrap_or(path);
+    if !error::is_on_read_only(folder) || beside(path, "-shm").exists() {
+        return Ok(false);
+    }
+    let log = std::fs::metadata(beside(path, "-wal"));
+    if log.is_ok_and(|log| log.len() > 0) {
+        return Err(StoreError::ReadOnlyLog(path.to_owned()));
+    }
+    Ok(true)
+}
+
+/// SQLite's name for a file that does not change (https://sqlite.org/uri.html).
+fn still(path: &Path) -> PathBuf {
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02x}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri.into()
+}
+
+/// The file of the same name with something at its end.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 fn open_checked(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreError> {
