@@ -38,7 +38,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
         Work::Pass,
         |_| {},
         |tally| {
-            bar.set_position(tried(&tally));
+            bar.set_position(tally.tried());
             bar.set_message(words(&tally));
             bar.tick();
         },
@@ -53,10 +53,6 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
         Format::Text => say(&words(&ran.tally))?,
     }
     Ok(u8::from(ran.stopped))
-}
-
-fn tried(tally: &Tally) -> u64 {
-    tally.sent + tally.failed + tally.error + tally.unconfirmed + tally.backend
 }
 
 /// `3 sent, 1 failed, 0 error`, and what else there was.

@@ -282,17 +282,23 @@ impl Supervisor {
     }
 
     fn serve(&mut self) -> Result<(), StoreError> {
-        let mut failing: Option<Instant> = None;
+        let mut before: Option<Refusal> = None;
         while !self.shared.stopping.load(Ordering::Acquire) {
             match self.step() {
-                Ok(Step::Go(wait)) => {
-                    failing = None;
-                    self.shared.signal.wait(wait);
-                }
+                Ok(Step::Go(wait)) => self.shared.signal.wait(wait),
                 Ok(Step::Done) => return Ok(()),
                 Err(error) if error.is_passing() => {
-                    let since = *failing.get_or_insert_with(Instant::now);
+                    let tally: Tally = self.shared.lanes.iter().map(|lane| lane.tally()).sum();
+                    let results = tally.tried();
+                    let since = before
+                        .filter(|before| before.goes_on(results, self.options.patience))
+                        .map_or_else(Instant::now, |before| before.since);
                     self.recover(error, since)?;
+                    before = Some(Refusal {
+                        since,
+                        until: Instant::now(),
+                        results,
+                    });
                 }
                 Err(error) => return Err(error),
             }
@@ -329,10 +335,8 @@ impl Supervisor {
                     })?;
             }
         }
-        if self.shared.lanes.iter().any(|lane| lane.is_halted()) {
-            return Err(StoreError::Busy(
-                self.place.ledger().store().path().to_owned(),
-            ));
+        if let Some(refusal) = self.shared.lanes.iter().find_map(|lane| lane.refusal()) {
+            return Err(refusal);
         }
         let idle = self.shared.lanes.iter().all(|lane| lane.is_idle());
         self.upkeep.set_busy(!idle);
@@ -387,7 +391,7 @@ impl Supervisor {
     }
 
     /// The disk refuses, since then: nothing is sent until it takes what waits. A service waits for ever, a pass for as long as it has patience.
-    fn recover(&self, first: StoreError, since: Instant) -> Result<(), StoreError> {
+    fn recover(&mut self, first: StoreError, since: Instant) -> Result<(), StoreError> {
         tracing::error!(error = %first, "the store cannot be written: nothing more is sent until it can");
         for lane in &self.shared.lanes {
             lane.halt(true);
@@ -395,9 +399,13 @@ impl Supervisor {
         while self.options.work == Work::Forever || since.elapsed() < self.options.patience {
             self.shared.signal.wait(Duration::from_millis(250));
             if self.shared.stopping.load(Ordering::Acquire) {
-                break;
+                return Err(first);
             }
             let ledger = self.place.ledger();
+            if matches!(first, StoreError::Full(_)) {
+                // What cannot be done now is tried again with the next round.
+                let _ = ledger.store().trim_log();
+            }
             if ledger.flush().is_ok() && self.place.heartbeat((self.options.clock)()).is_ok() {
                 tracing::warn!("the store can be written again");
                 for lane in &self.shared.lanes {
@@ -406,6 +414,8 @@ impl Supervisor {
                 return Ok(());
             }
         }
+        // The end need not wait as long once more.
+        self.options.patience = Duration::ZERO;
         Err(first)
     }
 
@@ -429,7 +439,8 @@ impl Supervisor {
         while Instant::now() < until && self.shared.lanes.iter().any(|lane| lane.has_workers()) {
             self.shared.signal.wait(RIDE);
         }
-        result = result.and(ledger.flush());
+        // Of a result that could not be written, leaving would say that it never came: whoever finds us dead says what is true.
+        ledger.flush()?;
         let (ways, now) = (&self.ways, (self.options.clock)());
         let left = self.place.leave(
             &|backend, claim, now| {
@@ -444,6 +455,22 @@ impl Supervisor {
             now,
         );
         result.and(left.map(|_| ()))
+    }
+}
+
+/// A time during which the disk took nothing that matters.
+#[derive(Clone, Copy)]
+struct Refusal {
+    since: Instant,
+    until: Instant,
+    /// The results there were by then.
+    results: u64,
+}
+
+impl Refusal {
+    /// Whether one more refusal belongs to it: a disk that takes a heartbeat and no arm must not keep a pass for ever.
+    fn goes_on(&self, results: u64, patience: Duration) -> bool {
+        results == self.results && self.until.elapsed() < patience
     }
 }
 

@@ -54,6 +54,13 @@ pub struct Tally {
     pub store_errors: u64,
 }
 
+impl Tally {
+    /// Receivers with a result, whatever it is.
+    pub fn tried(&self) -> u64 {
+        self.sent + self.failed + self.error + self.unconfirmed + self.backend
+    }
+}
+
 impl Sum for Tally {
     fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
         tallies.fold(Self::default(), |a, b| Self {

@@ -63,6 +63,8 @@ struct Inner {
     stopping: bool,
     /// The store cannot be written.
     halted: bool,
+    /// Why an arm was refused, until the supervisor asks.
+    refusal: Option<StoreError>,
     tally: Tally,
     jitter: fastrand::Rng,
 }
@@ -108,6 +110,7 @@ impl Lane {
             streaks: Streaks::default(),
             stopping: false,
             halted: false,
+            refusal: None,
             tally: Tally::default(),
             jitter: fastrand::Rng::with_seed(seed),
         };
@@ -212,9 +215,9 @@ impl Lane {
         matches!(self.inner().gate, Gate::Shut(_) | Gate::Closed)
     }
 
-    /// Whether an arm was refused by the disk.
-    pub(super) fn is_halted(&self) -> bool {
-        self.inner().halted
+    /// Why the store refused an arm, if it did since this was last asked.
+    pub(super) fn refusal(&self) -> Option<StoreError> {
+        self.inner().refusal.take()
     }
 
     /// Nothing is handed out while halted.
@@ -355,10 +358,14 @@ impl Lane {
     /// The store's trouble stops nothing by itself: arms are refused while it lasts, and results are kept.
     fn report_store(&self, result: Result<(), StoreError>) {
         if let Err(error) = result {
-            tracing::error!(backend = self.way.name, %error, "the store cannot be written");
-            self.inner().tally.store_errors += 1;
-            self.supervisor.raise();
+            self.report(&error);
         }
+    }
+
+    fn report(&self, error: &StoreError) {
+        tracing::error!(backend = self.way.name, %error, "the store cannot be written");
+        self.inner().tally.store_errors += 1;
+        self.supervisor.raise();
     }
 }
 

@@ -67,8 +67,10 @@ impl Lane {
             }
             Ok(stale) => stale,
             Err(error) => {
-                self.inner().halted = true;
-                self.report_store(Err(error));
+                self.report(&error);
+                let mut inner = self.inner();
+                inner.halted = true;
+                inner.refusal = Some(error);
                 Vec::new()
             }
         };
