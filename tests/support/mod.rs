@@ -16,6 +16,7 @@
     reason = "each test uses its own part of this, and should panic where it cannot go on"
 )]
 
+mod mounts;
 mod process;
 mod tls;
 
@@ -33,6 +34,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use toml::{Table, Value as Toml};
 
+pub use mounts::{Disk, ReadOnly, with_own_mounts};
 pub use process::{Ran, Running};
 pub use rustix::process::Signal;
 pub use tls::Certificate;
