@@ -1,18 +1,15 @@
 //! What operators do to receivers: one shape for resend, hold, release, cancel and mark-sent.
 
-use std::{
-    collections::HashSet,
-    io::{self, IsTerminal as _},
-    ops::ControlFlow,
-};
+use std::{collections::HashSet, ops::ControlFlow};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use clap::Subcommand;
 
 use super::{
     Outcome,
     context::{Globals, acting, query},
     error::Usage,
     output::{receivers, say, tell},
+    progress::progress,
     prompt::confirm,
 };
 use crate::{
@@ -40,75 +37,44 @@ pub(super) struct Whom {
     yes: bool,
 }
 
-/// Mark receivers for sending again, whatever their status; `deliver`, `run` or a console sends them
-#[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  postroom resend status:error code:5.1.1 --dry-run\n  postroom resend --id 104233 --yes"
-)]
-pub(super) struct ResendArgs {
-    #[command(flatten)]
-    whom: Whom,
+/// What is done to them.
+#[derive(Subcommand)]
+pub(super) enum Act {
+    /// Mark receivers for sending again, whatever their status; `deliver`, `run` or a console sends them
+    #[command(
+        after_help = "Examples:\n  postroom resend status:error code:5.1.1 --dry-run\n  postroom resend --id 104233 --yes"
+    )]
+    Resend(Whom),
+    /// Stop receivers that are not sent yet, or failed, until they are released
+    #[command(
+        after_help = "Examples:\n  postroom hold type:newsletter\n  postroom hold --all --yes"
+    )]
+    Hold(Whom),
+    /// Let held receivers go on
+    #[command(
+        after_help = "Examples:\n  postroom release is:held type:newsletter\n  postroom release is:held --yes"
+    )]
+    Release(Whom),
+    /// Give receivers up: those not sent, failed, or unconfirmed
+    #[command(
+        after_help = "Examples:\n  postroom cancel key:order-1842\n  postroom cancel to:@example.com status:failed --dry-run"
+    )]
+    Cancel(Whom),
+    /// Say that unconfirmed receivers did get their message
+    #[command(
+        after_help = "Examples:\n  postroom mark-sent reason:unconfirmed to:@example.com\n  postroom mark-sent --id 104233"
+    )]
+    MarkSent(Whom),
 }
 
-/// Stop receivers that are not sent yet, or failed, until they are released
-#[derive(clap::Args)]
-#[command(after_help = "Examples:\n  postroom hold type:newsletter\n  postroom hold --all --yes")]
-pub(super) struct HoldArgs {
-    #[command(flatten)]
-    whom: Whom,
-}
-
-/// Let held receivers go on
-#[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  postroom release is:held type:newsletter\n  postroom release is:held --yes"
-)]
-pub(super) struct ReleaseArgs {
-    #[command(flatten)]
-    whom: Whom,
-}
-
-/// Give receivers up: those not sent, failed, or unconfirmed
-#[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  postroom cancel key:order-1842\n  postroom cancel to:@example.com status:failed --dry-run"
-)]
-pub(super) struct CancelArgs {
-    #[command(flatten)]
-    whom: Whom,
-}
-
-/// Say that unconfirmed receivers did get their message
-#[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  postroom mark-sent reason:unconfirmed to:@example.com\n  postroom mark-sent --id 104233"
-)]
-pub(super) struct MarkSentArgs {
-    #[command(flatten)]
-    whom: Whom,
-}
-
-pub(super) fn resend(globals: &Globals, args: &ResendArgs) -> Outcome {
-    act(globals, Action::Resend, &args.whom)
-}
-
-pub(super) fn hold(globals: &Globals, args: &HoldArgs) -> Outcome {
-    act(globals, Action::Hold, &args.whom)
-}
-
-pub(super) fn release(globals: &Globals, args: &ReleaseArgs) -> Outcome {
-    act(globals, Action::Release, &args.whom)
-}
-
-pub(super) fn cancel(globals: &Globals, args: &CancelArgs) -> Outcome {
-    act(globals, Action::Cancel, &args.whom)
-}
-
-pub(super) fn mark_sent(globals: &Globals, args: &MarkSentArgs) -> Outcome {
-    act(globals, Action::MarkSent, &args.whom)
-}
-
-fn act(globals: &Globals, action: Action, whom: &Whom) -> Outcome {
+pub(super) fn run(globals: &Globals, act: &Act) -> Outcome {
+    let (action, whom) = match act {
+        Act::Resend(whom) => (Action::Resend, whom),
+        Act::Hold(whom) => (Action::Hold, whom),
+        Act::Release(whom) => (Action::Release, whom),
+        Act::Cancel(whom) => (Action::Cancel, whom),
+        Act::MarkSent(whom) => (Action::MarkSent, whom),
+    };
     let config = globals.config()?;
     let (words, target) = target(action, whom)?;
     if whom.dry_run {
@@ -134,7 +100,7 @@ fn act(globals: &Globals, action: Action, whom: &Whom) -> Outcome {
             return Ok(1);
         }
     }
-    let bar = progress();
+    let bar = progress("{spinner} {pos} receivers");
     let done = store.act(action, &target, &acting(&config, words), &mut |so_far| {
         bar.set_position(so_far.total());
         ControlFlow::Continue(())
@@ -212,14 +178,4 @@ fn summary(begin: &str, affected: &Affected, target: &Target) -> String {
         );
     }
     parts.join("; ")
-}
-
-/// A counter on a terminal; nothing on a pipe.
-fn progress() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{spinner} {pos} receivers")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner());
-    ProgressBar::no_length().with_style(style)
 }

@@ -1,13 +1,13 @@
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     Outcome,
     context::Globals,
     engine,
     output::{json_line, say, tell},
+    progress::progress,
 };
 use crate::delivery::{Tally, Work};
 
@@ -31,7 +31,7 @@ enum Format {
 }
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
-    let bar = progress();
+    let bar = progress("{spinner} {pos} tried, {per_sec}: {msg}");
     let ran = engine::run(
         globals,
         "deliver",
@@ -72,14 +72,4 @@ pub(super) fn words(tally: &Tally) -> String {
         ));
     }
     words.join(", ")
-}
-
-/// A counter on a terminal; nothing on a pipe.
-fn progress() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{spinner} {pos} tried, {per_sec}: {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner());
-    ProgressBar::no_length().with_style(style)
 }

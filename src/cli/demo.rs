@@ -1,17 +1,13 @@
-use std::{
-    io::{self, IsTerminal as _},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use chrono::Utc;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     Outcome,
     console::{needs_terminal, open},
     context::Globals,
     output::say,
+    progress::progress,
     ways::ways,
 };
 use crate::demo::Demo;
@@ -62,7 +58,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
 }
 
 fn seed(demo: &Demo, receivers: Option<usize>) -> anyhow::Result<()> {
-    let bar = progress();
+    let bar = progress("making the demo {wide_bar} {pos}/{len} receivers, {eta} left");
     match receivers {
         Some(receivers) => demo.direct(receivers, Utc::now(), &bar)?,
         None => {
@@ -71,14 +67,4 @@ fn seed(demo: &Demo, receivers: Option<usize>) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     Ok(())
-}
-
-fn progress() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(
-        "making the demo {wide_bar} {pos}/{len} receivers, {eta} left",
-    );
-    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

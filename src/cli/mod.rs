@@ -16,6 +16,7 @@ mod logging;
 mod migrate;
 mod operator;
 mod output;
+mod progress;
 mod prompt;
 mod receiver;
 mod resend_failed;
@@ -65,12 +66,9 @@ enum Command {
     Run(run::Args),
     List(list::Args),
     Show(show::Args),
-    Resend(act::ResendArgs),
+    #[command(flatten)]
+    Act(act::Act),
     ResendFailed(resend_failed::Args),
-    Hold(act::HoldArgs),
-    Release(act::ReleaseArgs),
-    Cancel(act::CancelArgs),
-    MarkSent(act::MarkSentArgs),
     Backend(backend::Args),
     Status(status::Args),
     Migrate(migrate::Args),
@@ -114,12 +112,8 @@ fn run(Cli { globals, command }: Cli) -> Outcome {
         Command::Run(args) => run::run(&globals, &args),
         Command::List(args) => list::run(&globals, &args),
         Command::Show(args) => show::run(&globals, &args),
-        Command::Resend(args) => act::resend(&globals, &args),
+        Command::Act(act) => act::run(&globals, &act),
         Command::ResendFailed(args) => resend_failed::run(&globals, &args),
-        Command::Hold(args) => act::hold(&globals, &args),
-        Command::Release(args) => act::release(&globals, &args),
-        Command::Cancel(args) => act::cancel(&globals, &args),
-        Command::MarkSent(args) => act::mark_sent(&globals, &args),
         Command::Backend(args) => backend::run(&globals, &args),
         Command::Status(args) => status::run(&globals, &args),
         Command::Migrate(args) => migrate::run(&globals, &args),
