@@ -5,7 +5,7 @@ use std::{collections::HashSet, ops::ControlFlow};
 use clap::Subcommand;
 
 use super::{
-    Outcome,
+    Exit,
     context::{Globals, acting, query},
     error::Usage,
     output::{receivers, say, tell},
@@ -67,7 +67,7 @@ pub(super) enum Act {
     MarkSent(Whom),
 }
 
-pub(super) fn run(globals: &Globals, act: &Act) -> Outcome {
+pub(super) fn run(globals: &Globals, act: &Act) -> Exit {
     let (action, whom) = match act {
         Act::Resend(whom) => (Action::Resend, whom),
         Act::Hold(whom) => (Action::Hold, whom),

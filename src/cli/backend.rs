@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{
-    Outcome,
+    Exit,
     context::Globals,
     operator::operator,
     output::{json_line, local, say, utc},
@@ -55,42 +55,39 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let Some(name) = &args.name else {
         return show(&states(globals, &config)?, args.format);
     };
-    if args.action == Some(Action::Probe) {
-        return probe(&config, name);
-    }
-    let known = states(globals, &config)?;
-    let Some(state) = known.iter().position(|state| state.name.raw() == name) else {
-        return Err(unknown(name, known.iter().map(|state| state.name.raw())));
-    };
     match args.action {
-        None => show(&known[state..=state], args.format),
+        None => show(&[known(globals, &config, name)?], args.format),
         Some(Action::Pause) => {
-            let who = operator();
-            globals.open(&config)?.pause_backend(
-                name,
-                &who,
-                &format!("paused by {who}"),
-                Utc::now(),
-            )?;
-            let name = known[state].name.shown();
+            let shown = known(globals, &config, name)?.name.shown();
+            let (store, who) = (globals.open(&config)?, operator());
+            store.pause_backend(name, &who, &format!("paused by {who}"), Utc::now())?;
             say(&format!(
-                "{name}: paused; `postroom backend {name} resume` ends it"
+                "{shown}: paused; `postroom backend {shown} resume` ends it"
             ))?;
             Ok(0)
         }
         Some(Action::Resume) => {
-            globals
-                .open(&config)?
-                .resume_backend(name, &operator(), Utc::now())?;
-            say(&format!("{}: resumed", known[state].name.shown()))?;
+            let shown = known(globals, &config, name)?.name.shown();
+            let store = globals.open(&config)?;
+            store.resume_backend(name, &operator(), Utc::now())?;
+            say(&format!("{shown}: resumed"))?;
             Ok(0)
         }
         Some(Action::Probe) => probe(&config, name),
+    }
+}
+
+/// The backend of this name: one that nobody knows is a slip of the pen.
+fn known(globals: &Globals, config: &Config, name: &str) -> anyhow::Result<State> {
+    let mut states = states(globals, config)?;
+    match states.iter().position(|state| state.name.raw() == name) {
+        Some(at) => Ok(states.swap_remove(at)),
+        None => Err(unknown(name, states.iter().map(|state| state.name.raw()))),
     }
 }
 
@@ -98,7 +95,7 @@ fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Erro
     anyhow!("there is no backend `{name}`{}", did_you_mean(name, known))
 }
 
-fn probe(config: &Config, name: &str) -> Outcome {
+fn probe(config: &Config, name: &str) -> Exit {
     let Some(backend) = config.backends.get(name) else {
         return Err(unknown(name, config.backends.keys().map(String::as_str)));
     };
@@ -196,7 +193,7 @@ impl<'a> From<&'a State> for BackendJson<'a> {
     }
 }
 
-fn show(states: &[State], format: Format) -> Outcome {
+fn show(states: &[State], format: Format) -> Exit {
     let mut out = io::stdout().lock();
     if format == Format::Json {
         for state in states {

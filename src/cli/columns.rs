@@ -3,7 +3,10 @@
 use clap::ValueEnum;
 
 use super::output::{local, utc};
-use crate::{message::DisplayText, store::Row};
+use crate::{
+    message::{Delivery, DisplayText, Text},
+    store::Row,
+};
 
 /// A column of `list`. Each may also be named as in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -127,11 +130,7 @@ impl Column {
         let text = match self {
             Self::Key => return row.message_key.shown(),
             Self::User => {
-                return row
-                    .user
-                    .as_ref()
-                    .map(crate::message::Text::shown)
-                    .unwrap_or_default();
+                return row.user.as_ref().map(Text::shown).unwrap_or_default();
             }
             Self::To => return row.identity.shown(),
             Self::Subject => return row.subject.shown(),
@@ -147,10 +146,7 @@ impl Column {
             Self::Sent => row.sent_at.map(utc).unwrap_or_default(),
             Self::Next => row.next_attempt_at.map(utc).unwrap_or_default(),
             Self::Sending => if row.sending { "sending" } else { "" }.to_owned(),
-            Self::Delivery => row
-                .delivery
-                .map_or("", crate::message::Delivery::name)
-                .to_owned(),
+            Self::Delivery => row.delivery.map_or("", Delivery::name).to_owned(),
         };
         DisplayText::line(&text)
     }

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{
-    Outcome,
+    Exit,
     context::{Globals, query},
     error::Usage,
     operator::operator,
@@ -29,7 +29,7 @@ pub(super) struct Args {
     read_only: bool,
 }
 
-pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let (words, _) = query(&args.query)?;
     let path = globals.store_path(&config)?;
@@ -49,7 +49,7 @@ pub(super) fn open(
     store: Arc<Store>,
     query: String,
     read_only: bool,
-) -> Outcome {
+) -> Exit {
     console::run(ConsoleOptions {
         store,
         query,

@@ -27,13 +27,7 @@ pub(super) struct Globals {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Whether to colour what is written
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        hide_possible_values = false
-    )]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(super) color: Color,
     /// Log one level more (to stderr); twice for two
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

@@ -3,7 +3,7 @@ use std::io;
 use clap::ValueEnum;
 
 use super::{
-    Outcome,
+    Exit,
     context::Globals,
     engine,
     output::{json_line, say, tell},
@@ -30,7 +30,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let bar = progress("{spinner} {pos} tried, {per_sec}: {msg}");
     let ran = engine::run(
         globals,

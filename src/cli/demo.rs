@@ -3,7 +3,7 @@ use std::{path::PathBuf, sync::Arc};
 use chrono::Utc;
 
 use super::{
-    Outcome,
+    Exit,
     console::{needs_terminal, open},
     context::Globals,
     output::say,
@@ -29,7 +29,7 @@ pub(super) struct Args {
     receivers: Option<usize>,
 }
 
-pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     if args.seed_only.is_none() {
         needs_terminal()?;
     }

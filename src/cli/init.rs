@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 
-use super::{Outcome, context::Globals, output::say};
+use super::{Exit, context::Globals, output::say};
 use crate::{
     config::Config,
     store::{Store, StoreError},
@@ -22,7 +22,7 @@ const SAMPLE: &str = include_str!("../../assets/config.toml");
 )]
 pub(super) struct Args {}
 
-pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     let path = config_path(globals)?;
     let written = write_new(&path, &sample(globals.named_store().as_deref())?)?;
     told(

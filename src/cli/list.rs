@@ -3,7 +3,7 @@ use std::io::{self, BufWriter, Write};
 use clap::{ArgAction, ValueEnum};
 
 use super::{
-    Outcome,
+    Exit,
     columns::Column,
     context::{Globals, query},
     output::json_line,
@@ -76,7 +76,7 @@ pub(super) fn help() -> String {
     )
 }
 
-pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let (_, query) = query(&args.query)?;
     let reader = globals.look(&config)?;

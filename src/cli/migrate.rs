@@ -1,4 +1,4 @@
-use super::{Outcome, context::Globals, output::say};
+use super::{Exit, context::Globals, output::say};
 use crate::store::Store;
 
 /// Bring a store of an older version to this version's schema
@@ -8,7 +8,7 @@ use crate::store::Store;
 )]
 pub(super) struct Args {}
 
-pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     let config = globals.config()?;
     let path = globals.store_path(&config)?;
     let (had, has) = Store::migrate(&path)?;

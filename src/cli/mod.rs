@@ -33,12 +33,11 @@ use clap::{Parser, Subcommand};
 
 use context::Globals;
 use error::Purpose;
-pub use operator::operator;
 
 use crate::store::SCHEMA;
 
 /// The status a command ends with when nothing failed: 0 but where it has something else to say.
-type Outcome = anyhow::Result<u8>;
+type Exit = anyhow::Result<u8>;
 
 /// The console for the email and SMS that your application sends: see what did not arrive, why, and send it again.
 #[derive(Parser)]
@@ -95,7 +94,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(Cli { globals, command }: Cli) -> Outcome {
+fn run(Cli { globals, command }: Cli) -> Exit {
     let command = command.unwrap_or_else(|| Command::Console(console::Args::default()));
     // The console and the demo own the screen: nothing may be written over it.
     match &command {

@@ -1,7 +1,7 @@
 use std::env;
 
 /// Who sits at the keyboard, for the audit log: `SUDO_USER`, else the user.
-pub fn operator() -> String {
+pub(super) fn operator() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .filter_map(|name| env::var(name).ok())

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use chrono::{Local, SecondsFormat};
+use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
@@ -16,6 +17,15 @@ pub(super) fn say(line: &str) -> io::Result<()> {
 /// Writes a line to stderr, made harmless. When nobody listens there is nobody to tell.
 pub(super) fn tell(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", DisplayText::lines(line));
+}
+
+/// How to write what is one thing; lists have more forms.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For reading, in local time
+    Text,
+    /// One object on one line
+    Json,
 }
 
 /// Writes one object on one line. Every control, bidi, line-separator and invisible character is escaped as `\uXXXX`.

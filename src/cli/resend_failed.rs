@@ -1,5 +1,5 @@
 use super::{
-    Outcome,
+    Exit,
     context::{Globals, acting},
     output::{receivers, say},
 };
@@ -11,7 +11,7 @@ use super::{
 )]
 pub(super) struct Args {}
 
-pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     let config = globals.config()?;
     let store = globals.open(&config)?;
     let done = store.resend_failed(&acting(&config, "status:failed"))?;

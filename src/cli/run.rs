@@ -1,4 +1,4 @@
-use super::{Outcome, context::Globals, deliver::words, engine};
+use super::{Exit, context::Globals, deliver::words, engine};
 use crate::delivery::Work;
 
 /// The service: deliver what is due, until SIGTERM or Ctrl-C
@@ -8,7 +8,7 @@ use crate::delivery::Work;
 )]
 pub(super) struct Args {}
 
-pub(super) fn run(globals: &Globals, _: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     let config = globals.config()?;
     if config.retention.sent.is_some() || config.retention.error.is_some() {
         tracing::warn!("[retention] is not applied by this version yet: everything is kept");

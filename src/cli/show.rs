@@ -1,16 +1,15 @@
 use std::io::{self, BufWriter, Write};
 
 use anyhow::anyhow;
-use clap::ValueEnum;
 
 use super::{
-    Outcome,
+    Exit,
     context::Globals,
-    output::{json_line, local_exact},
+    output::{Format, json_line, local_exact},
     receiver::DetailJson,
 };
 use crate::{
-    message::{Attempt, Body, DisplayText, ReceiverId, Text},
+    message::{Attempt, Body, Delivery, DisplayText, Outcome, ReceiverId, Text},
     store::Detail,
 };
 
@@ -26,15 +25,7 @@ pub(super) struct Args {
     format: Format,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For reading, in local time
-    Text,
-    /// One object on one line
-    Json,
-}
-
-pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let reader = globals.look(&config)?;
     let detail = reader.detail(ReceiverId(args.id))?.ok_or_else(|| {
@@ -78,11 +69,7 @@ fn text(out: &mut dyn Write, detail: &Detail) -> io::Result<()> {
     field("Next try", &time(row.next_attempt_at))?;
     field(
         "Delivery",
-        &plain(
-            row.delivery
-                .map_or("", crate::message::Delivery::name)
-                .to_owned(),
-        ),
+        &plain(row.delivery.map_or("", Delivery::name).to_owned()),
     )?;
     field("Backend", &row.backend.shown())?;
     field("Language", &row.language.shown())?;
@@ -120,9 +107,7 @@ fn metadata(detail: &Detail) -> DisplayText {
 }
 
 fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
-    let outcome = attempt
-        .outcome
-        .map_or("running", crate::message::Outcome::name);
+    let outcome = attempt.outcome.map_or("running", Outcome::name);
     write!(out, "\nAttempt {} {outcome}", attempt.number)?;
     if let Some(code) = attempt.code {
         write!(out, ", {code}")?;

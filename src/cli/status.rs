@@ -1,14 +1,13 @@
 use std::io::{self, Write};
 
 use chrono::{TimeDelta, Utc};
-use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{
-    Outcome,
+    Exit,
     backend::{BackendJson, State, cells, states, table},
     context::Globals,
-    output::{json_line, local, receivers, utc},
+    output::{Format, json_line, local, receivers, utc},
 };
 use crate::{
     message::{DisplayText, Status, Timestamp},
@@ -43,17 +42,8 @@ pub(super) struct Args {
     format: Format,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For reading, in local time
-    Text,
-    /// One object on one line
-    Json,
-}
-
 /// How bad it is; the number is the exit code.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Ok = 0,
     Warning = 1,
@@ -61,6 +51,14 @@ enum Level {
 }
 
 impl Level {
+    const fn critical_if(critical: bool) -> Self {
+        if critical {
+            Self::Critical
+        } else {
+            Self::Warning
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -80,7 +78,7 @@ struct Seen {
     lost: Count,
 }
 
-pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let reader = globals.look(&config)?;
     let now = Utc::now();
@@ -112,33 +110,16 @@ impl Seen {
         for backend in &self.backends {
             let Some(row) = &backend.row else { continue };
             let (name, since) = (backend.name.shown(), local(row.since));
-            let waiting = format!("{} waiting", row.waiting);
-            match row.state {
-                BackendState::Up => {}
-                BackendState::Paused => {
-                    problems.push((
-                        Level::Warning,
-                        format!(
-                            "backend {name} is paused since {since}, {waiting}: {}",
-                            row.error.shown()
-                        ),
-                    ));
-                }
-                BackendState::Down => {
-                    let level = if row.waiting > 0 {
-                        Level::Critical
-                    } else {
-                        Level::Warning
-                    };
-                    problems.push((
-                        level,
-                        format!(
-                            "backend {name} is down since {since}, {waiting}: {}",
-                            row.error.shown()
-                        ),
-                    ));
-                }
-            }
+            let (level, is) = match row.state {
+                BackendState::Up => continue,
+                BackendState::Paused => (Level::Warning, "paused"),
+                BackendState::Down => (Level::critical_if(row.waiting > 0), "down"),
+            };
+            let (waiting, error) = (row.waiting, row.error.shown());
+            problems.push((
+                level,
+                format!("backend {name} is {is} since {since}, {waiting} waiting: {error}"),
+            ));
         }
         for backend in self
             .backends
@@ -154,13 +135,8 @@ impl Seen {
         if let Some(due) = self.oldest_due {
             let late = self.now - due;
             if late > LATE {
-                let level = if late > TOO_LATE {
-                    Level::Critical
-                } else {
-                    Level::Warning
-                };
                 problems.push((
-                    level,
+                    Level::critical_if(late > TOO_LATE),
                     format!(
                         "a receiver has been due since {}: is `postroom run` or `deliver` running?",
                         local(due)
@@ -251,11 +227,11 @@ impl Seen {
             lease_over: engine.lease_over,
         };
         StatusJson {
-            status: level,
+            status: level.name(),
             problems: problems
                 .iter()
                 .map(|(level, problem)| ProblemJson {
-                    level: *level,
+                    level: level.name(),
                     problem,
                 })
                 .collect(),
@@ -273,7 +249,7 @@ impl Seen {
 
 #[derive(Serialize)]
 struct StatusJson<'a> {
-    status: Level,
+    status: &'static str,
     problems: Vec<ProblemJson<'a>>,
     total: u64,
     not_sent: u64,
@@ -287,7 +263,7 @@ struct StatusJson<'a> {
 
 #[derive(Serialize)]
 struct ProblemJson<'a> {
-    level: Level,
+    level: &'static str,
     problem: &'a str,
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 use serde_json::json;
 
-use super::{Outcome, context::Globals, output::json_line, ways::submit_defaults};
+use super::{Exit, context::Globals, output::json_line, ways::submit_defaults};
 use crate::{
     message::{Submission, SubmissionError, SubmitDefaults},
     store::{Receipt, Store},
@@ -35,7 +35,7 @@ pub(super) struct Args {
     strict: bool,
 }
 
-pub(super) fn run(globals: &Globals, args: &Args) -> Outcome {
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let store = globals.open(&config)?;
     let input: Box<dyn io::Read> = if args.file.as_os_str() == "-" {
