@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use postroom::demo::server::{Action, Phase, Script, Server};
 use support::{SOON, Setup, Signal, message, raw_message};
@@ -108,4 +108,63 @@ fn a_refusal_heard_before_a_stop_is_written_down() {
     assert_eq!(postroom.state_of("to:no@example.com"), "error/permanent");
     assert_eq!(postroom.state_of("to:yes@example.com"), "not_sent/queued");
     assert_eq!(postroom.deliver().sent, 3);
+}
+
+#[test]
+fn rows_of_an_engine_that_the_store_does_not_know_are_freed() {
+    let server = Server::start(Script::accept_all().first(1, Phase::Dot, Action::stall())).unwrap();
+    let postroom = one_connection(&server).build();
+    postroom.submit(&several("m", 3));
+    let service = postroom.start(&["run"]);
+    assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) == 1, SOON));
+    service.kill();
+    let store = rusqlite::Connection::open(postroom.store_path()).unwrap();
+    store.execute("DELETE FROM engine", []).unwrap();
+    drop(store);
+    postroom.deliver();
+    assert_eq!(postroom.count("status:sent"), 3);
+    assert_eq!(
+        postroom.show_only("key:m0")["attempts"][0]["outcome"],
+        "unknown"
+    );
+}
+
+#[test]
+fn a_service_whose_lock_file_was_removed_ends_before_others_take_it_for_dead() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = one_connection(&server).build();
+    let service = postroom.start(&["run"]);
+    postroom.submit(&several("m", 1));
+    assert!(server.wait_for(|ledger| ledger.entries.len() == 1, SOON));
+    for file in fs::read_dir(postroom.folder()).unwrap() {
+        let path = file.unwrap().path();
+        if path.to_str().unwrap().contains(".engine-") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let ran = service.wait().exit(1);
+    assert!(ran.stderr.contains(".engine-"), "{}", ran.stderr);
+    postroom.submit(&several("n", 1));
+    postroom.deliver();
+    assert_eq!(postroom.count("status:sent"), 2);
+    server.with_ledger(|ledger| assert_eq!(ledger.duplicates(), []));
+}
+
+#[test]
+fn a_service_whose_store_was_replaced_ends_with_a_word() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = one_connection(&server).build();
+    let service = postroom.start(&["run"]);
+    postroom.submit(&several("m", 1));
+    assert!(server.wait_for(|ledger| ledger.entries.len() == 1, SOON));
+    fs::rename(postroom.store_path(), postroom.folder().join("old.db")).unwrap();
+    let ran = service.wait().exit(1);
+    assert!(
+        ran.stderr.contains("moved, removed or replaced"),
+        "{}",
+        ran.stderr
+    );
+    fs::rename(postroom.folder().join("old.db"), postroom.store_path()).unwrap();
+    assert_eq!(postroom.count("status:sent"), 1);
+    assert_eq!(postroom.deliver().sent, 0);
 }

@@ -316,6 +316,7 @@ impl Supervisor {
         }
         if self.refreshed.elapsed() > REFRESH {
             self.refreshed = Instant::now();
+            self.place.check()?;
             while self.place.ledger().store().expire(now)? > 0 {}
             for lane in &self.shared.lanes {
                 lane.refresh(false)?;

@@ -1,7 +1,9 @@
 //! Delivering processes: who lives, who died, and what the dead held.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, Metadata, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -22,7 +24,9 @@ pub struct Engine {
     ledger: Arc<Ledger>,
     lease: Duration,
     lock_path: PathBuf,
-    _lock: File,
+    lock: File,
+    /// Device and inode of the store's file.
+    file: (u64, u64),
 }
 
 /// How an armed row of a dead engine ends: the settlement for a try of which nobody knows the end. `None`: leave it alone for now.
@@ -57,6 +61,10 @@ impl Engine {
             .open(&lock_path)
             .map_err(io)?;
         lock.lock().map_err(io)?;
+        let file = inode(store.path()).map_err(|source| StoreError::Io {
+            path: store.path().to_owned(),
+            source,
+        })?;
         let entered = store.write(|tx| {
             tx.execute(
                 "INSERT INTO engine (id, kind, pid, started_at, heartbeat_at, lease_until) VALUES (?, ?, ?, ?, ?, ?)",
@@ -72,8 +80,28 @@ impl Engine {
             ledger: Arc::new(Ledger::new(Arc::clone(store), id, by)),
             lease,
             lock_path,
-            _lock: lock,
+            lock,
+            file,
         })
+    }
+
+    /// Whether this is still the place to deliver from. When the store's file was moved or replaced, what is handed over goes elsewhere, and when the
+    /// lock was removed, others take this engine for dead and send what it sends: then it has to end.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let store = self.ledger.store().path();
+        match inode(store) {
+            Ok(file) if file == self.file => {}
+            Ok(_) => return Err(StoreError::Displaced(store.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Displaced(store.to_owned()));
+            }
+            // A look that fails says nothing.
+            Err(_) => {}
+        }
+        match self.lock.metadata() {
+            Ok(lock) if lock.nlink() == 0 => Err(StoreError::LockLost(self.lock_path.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// Where this engine writes.
@@ -143,7 +171,12 @@ impl Store {
     fn engine_ids(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let conn = self.writer();
         let read = || -> rusqlite::Result<Vec<_>> {
-            conn.prepare_cached("SELECT id, lease_until FROM engine")?
+            // Who was taken for dead by mistake may have claimed since: such rows must be found too.
+            conn.prepare_cached(
+                "SELECT id, lease_until FROM engine
+                 UNION ALL
+                 SELECT DISTINCT engine, 0 FROM receiver WHERE engine IS NOT NULL AND engine NOT IN (SELECT id FROM engine)",
+            )?
                 .query_map([], |row| Ok((row.get(0)?, timestamp(row.get(1)?))))?
                 .collect()
         };
@@ -187,6 +220,11 @@ impl Reader {
 fn is_locked(path: &Path) -> bool {
     File::open(path)
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    let same = |file: Metadata| (file.dev(), file.ino());
+    path.metadata().map(same)
 }
 
 fn lock_path(store: &Path, id: &str) -> PathBuf {

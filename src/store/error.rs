@@ -66,6 +66,12 @@ pub enum StoreError {
     /// Somebody held the write lock too long.
     #[error("{} is locked by another process for too long: look for one that hangs", .0.display())]
     Busy(PathBuf),
+    /// The file that was opened is no longer at its path.
+    #[error("{} was moved, removed or replaced while it was delivered from: delivery from it ends; put it where it belongs and start again", .0.display())]
+    Displaced(PathBuf),
+    /// An engine's lock file is gone.
+    #[error("{} was removed: it says that this process lives, and others would send what it sends; delivery ends, start it again", .0.display())]
+    LockLost(PathBuf),
     /// A query was interrupted because a newer one took its place.
     #[error("the query was interrupted")]
     Interrupted,
