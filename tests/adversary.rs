@@ -111,6 +111,33 @@ fn a_refusal_heard_before_a_stop_is_written_down() {
 }
 
 #[test]
+fn a_receiver_whose_connection_breaks_at_354_every_time_is_not_tried_without_a_pause() {
+    const POISON: &str = "poison@example.com";
+    let server = Server::start(Script::accept_all().to(
+        POISON,
+        Phase::Data,
+        Action::reply(354, "", "go").and_reset(),
+    ))
+    .unwrap();
+    let postroom = one_connection(&server).build();
+    postroom.submit(&[message("poison", "feedback", &[POISON])]);
+    let service = postroom.start(&["run"]);
+    for n in 0..10 {
+        postroom.submit(&several(&format!("m{n}x"), 1));
+        assert!(server.wait_for(|ledger| ledger.entries.len() > n, SOON));
+    }
+    service.terminate().ok();
+    let shown = postroom.show_only("key:poison");
+    let attempts = shown["attempts"].as_array().unwrap();
+    assert!(
+        attempts.len() <= 4,
+        "{} attempts: {:#?}",
+        attempts.len(),
+        attempts.last()
+    );
+}
+
+#[test]
 fn rows_of_an_engine_that_the_store_does_not_know_are_freed() {
     let server = Server::start(Script::accept_all().first(1, Phase::Dot, Action::stall())).unwrap();
     let postroom = one_connection(&server).build();

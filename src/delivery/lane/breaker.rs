@@ -1,6 +1,6 @@
 //! When a backend may be used: its gate, the streaks that shut it, and the wait until it is tried again. Pure.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use super::super::Trouble;
 use crate::{
@@ -83,6 +83,8 @@ pub(super) struct Streaks {
     lost: Vec<MessageId>,
     /// What was refused alike, and to whom.
     alike: Option<(Failure, Vec<ReceiverId>)>,
+    /// Whose last try was cancelled: free again at once, but not for ever.
+    cancelled: HashSet<ReceiverId>,
 }
 
 impl Streaks {
@@ -97,6 +99,15 @@ impl Streaks {
         broken
     }
 
+    /// The link broke between the arm and the first byte: certainly not sent. Once more; whoever meets it again has a temporary failure.
+    pub(super) fn cancelled(&mut self, receiver: ReceiverId) -> Outcome {
+        if self.cancelled.remove(&receiver) {
+            return Outcome::Temporary;
+        }
+        self.cancelled.insert(receiver);
+        Outcome::Cancelled
+    }
+
     /// Notes a result; answers with a word when too many receivers in a row were refused alike for policy (5.7.x, RFC 3463 3.8).
     pub(super) fn result(&mut self, receiver: ReceiverId, report: &Report) -> Option<String> {
         let policy = |code: &String| code.starts_with("5.7.");
@@ -109,7 +120,8 @@ impl Streaks {
             // These say nothing about what the server thinks of us.
             Report::Failed(Outcome::Backend | Outcome::Cancelled, _) => return None,
             Report::Accepted { .. } => {
-                *self = Self::default();
+                self.lost.clear();
+                self.alike = None;
                 return None;
             }
             Report::Failed(..) => {

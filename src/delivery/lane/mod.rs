@@ -13,7 +13,7 @@ use std::{
 
 use super::{Backend, Batch, Clock, Policy, Tally, signal::Signal};
 use crate::{
-    message::{Receiver, ReceiverId, Timestamp},
+    message::{MessageId, Receiver, ReceiverId, Timestamp},
     store::{Claim, Ledger, Standing, StoreError},
 };
 use breaker::{Gate, Look, Streaks};
@@ -46,6 +46,7 @@ struct Hand {
     armed: bool,
     /// Its link was lost once before it was armed.
     lost: bool,
+    message: MessageId,
 }
 
 struct Inner {
@@ -173,6 +174,7 @@ impl Lane {
                 started_at: now,
                 armed: false,
                 lost: false,
+                message: claim.message,
             };
             inner.hands.insert(held(&claim.receiver), hand);
         }

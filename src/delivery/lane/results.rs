@@ -89,12 +89,18 @@ impl Lane {
 
     /// Writes the result for one receiver.
     pub(in crate::delivery) fn settle(&self, receiver: &Receiver, report: Report) {
+        let answered = !matches!(report.outcome(), Outcome::Backend | Outcome::Cancelled);
+        self.write_down(receiver, report, answered);
+    }
+
+    /// The same; `answered` says that the server had a part in it: so the way works.
+    fn write_down(&self, receiver: &Receiver, report: Report, answered: bool) {
         let now = (self.clock)();
         let met_before = match &report {
             Report::Failed(Outcome::Backend, failure) => self.has_met(failure),
             _ => false,
         };
-        let worked = report.outcome() != Outcome::Backend && self.inner().gate == Gate::Probing;
+        let worked = answered && self.inner().gate == Gate::Probing;
         if worked {
             // First in the store: a look at it in between must not shut the gate again.
             self.report_store(self.ledger.store().backend_up(&self.way.name, now));
@@ -102,6 +108,14 @@ impl Lane {
         let mut inner = self.inner();
         let Some(hand) = inner.hands.remove(&held(receiver)) else {
             return;
+        };
+        let mut broken = None;
+        let report = match report {
+            Report::Failed(Outcome::Cancelled, failure) => {
+                broken = inner.streaks.lost(hand.message).then(|| failure.clone());
+                Report::Failed(inner.streaks.cancelled(receiver.id), failure)
+            }
+            report => report,
         };
         let outcome = report.outcome();
         // A probe that failed as the one before did says nothing new in this receiver's history.
@@ -139,6 +153,16 @@ impl Lane {
         if let Some(why) = pause {
             self.pause(&why, now);
         }
+        if let Some(failure) = broken {
+            self.trouble(
+                None,
+                &Trouble {
+                    failure,
+                    auth: false,
+                    retry_after: None,
+                },
+            );
+        }
         if idle || worked {
             self.supervisor.raise();
         }
@@ -171,10 +195,8 @@ impl Lane {
         }
         drop(inner);
         for receiver in twice {
-            self.settle(
-                &receiver,
-                Report::Failed(Outcome::Temporary, failure.clone()),
-            );
+            let report = Report::Failed(Outcome::Temporary, failure.clone());
+            self.write_down(&receiver, report, false);
         }
         // Once more, one recipient a transaction.
         for receiver in again.into_iter().rev() {
