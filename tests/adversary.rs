@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, time::Duration};
 
-use postroom::demo::server::{Action, Phase, Script, Server};
+use postroom::demo::server::{Action, Extension, Phase, Script, Server};
 use support::{SOON, Setup, Signal, message, raw_message};
 
 fn one_connection(server: &Server) -> Setup {
@@ -135,6 +135,40 @@ fn a_receiver_whose_connection_breaks_at_354_every_time_is_not_tried_without_a_p
         attempts.len(),
         attempts.last()
     );
+}
+
+#[test]
+fn a_receiver_at_whom_the_server_says_421_every_time_does_not_hold_up_the_others() {
+    const POISON: &str = "poison@example.com";
+    let server = Server::start(
+        Script::accept_all().rcpt(POISON, Action::reply(421, "4.3.2", "not this one")),
+    )
+    .unwrap();
+    let postroom = one_connection(&server).build();
+    postroom.submit(&[message("poison", "feedback", &[POISON])]);
+    postroom.submit(&several("m", 5));
+    for _ in 0..5 {
+        postroom.deliver();
+    }
+    assert_eq!(postroom.count("status:sent"), 5);
+}
+
+#[test]
+fn a_server_that_closes_after_each_message_gets_a_raw_one_to_all_recipients_in_one_pass() {
+    let server = Server::start(
+        Script::accept_all()
+            .without(Extension::Pipelining)
+            .on(Phase::Dot, Action::accept().and_close()),
+    )
+    .unwrap();
+    let postroom = one_connection(&server).build();
+    postroom.submit(&[message("first", "feedback", &["first@example.com"])]);
+    postroom.submit(&[raw_message(
+        "raw",
+        &["a@example.com", "b@example.com", "c@example.com"],
+    )]);
+    let summary = postroom.deliver();
+    assert_eq!((summary.sent, summary.failed), (4, 0), "{summary:?}");
 }
 
 #[test]

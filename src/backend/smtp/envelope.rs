@@ -217,8 +217,9 @@ impl SmtpSession {
         };
         match &stopped.why {
             Stop::Link(error) => {
-                if tx.ahead && answers.mail.is_none() && !nonsense {
-                    // The transaction before was the connection's last; this one the server may never have seen.
+                if (tx.ahead || self.proven) && answers.mail.is_none() && !nonsense {
+                    // The transaction before was the connection's last; this one the server may never have seen. A new connection will
+                    // tell whether it is this one that it hangs up at.
                     desk.again(rest);
                 } else {
                     let failure = scene.broken(error);
@@ -229,6 +230,13 @@ impl SmtpSession {
             // Somebody has got an answer over this connection, so the next one will get further.
             Stop::Closing(_) if self.proven || !refused.is_empty() => {
                 desk.again(rest);
+                Ok(Flow::Close)
+            }
+            // It had taken the sender: what it closes for may be this recipient, as with a connection that is lost here. One at whom it
+            // always says so must not hold up the others; when it says so to everybody, the desk calls that trouble.
+            Stop::Closing(reply) if answers.mail.as_ref().is_some_and(Reply::is_positive) => {
+                let failure = scene.refused(reply);
+                desk.lost(rest, failure);
                 Ok(Flow::Close)
             }
             Stop::Closing(reply) | Stop::Denied(reply) => {
