@@ -229,3 +229,32 @@ fn a_service_whose_store_was_replaced_ends_with_a_word() {
     assert_eq!(postroom.count("status:sent"), 1);
     assert_eq!(postroom.deliver().sent, 0);
 }
+
+#[test]
+fn a_sender_at_whom_the_server_hangs_up_costs_a_few_connections_not_one_a_message() {
+    let server = Server::start(Script::accept_all().by(|event| {
+        (event.phase == Phase::Mail && event.sender == "poison@example.com").then(Action::close)
+    }))
+    .unwrap();
+    let postroom = one_connection(&server).build();
+    let mut messages = several("m", 100);
+    messages[1]["return_path"] = "poison@example.com".into();
+    postroom.submit(&messages);
+    let summary = postroom.deliver();
+    assert_eq!((summary.sent, summary.failed), (99, 1));
+    server.with_ledger(|ledger| assert!(ledger.connections <= 5, "{}", ledger.connections));
+}
+
+#[test]
+fn a_message_that_always_breaks_the_link_is_a_failure_also_while_others_keep_coming() {
+    let server =
+        Server::start(Script::accept_all().to("poison@example.com", Phase::Rcpt, Action::close()))
+            .unwrap();
+    let postroom = one_connection(&server).build();
+    let mut messages = several("m", 100);
+    messages[1]["receivers"][0]["to"] = "poison@example.com".into();
+    postroom.submit(&messages);
+    let summary = postroom.deliver();
+    assert_eq!((summary.sent, summary.failed), (99, 1));
+    server.with_ledger(|ledger| assert!(ledger.connections <= 5, "{}", ledger.connections));
+}

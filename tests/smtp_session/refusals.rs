@@ -312,8 +312,9 @@ fn a_421_on_a_connection_that_worked_asks_for_a_new_one() {
         [
             Told::Arm(vec![1]),
             Told::Settle(1, Accepted, Some(250)),
-            Told::Again(vec![2]),
+            // In front of what was given back before it.
             Told::Again(vec![3]),
+            Told::Again(vec![2]),
         ]
     );
 }
@@ -334,7 +335,7 @@ fn a_421_on_a_fresh_connection_is_the_servers_trouble_not_the_receivers() {
     assert_eq!(trouble.failure.phase.as_deref(), Some("mail"));
     assert_eq!(
         desk.results(),
-        [Told::Settle(1, Backend, Some(421)), Told::Again(vec![2])]
+        [Told::Again(vec![2]), Told::Settle(1, Backend, Some(421))]
     );
 }
 

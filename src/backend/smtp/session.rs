@@ -136,6 +136,10 @@ impl SmtpSession {
     ) -> Result<Flow, Trouble> {
         let mut answers = Answers::default();
         if let Err(stopped) = self.envelope(&mut tx, &mut answers, ahead, desk) {
+            // First, so that this one comes before it on the next connection: else each would hang up at the second, and none would find out why.
+            if let Some(unused) = ahead.take() {
+                give_back(&unused, desk);
+            }
             return self.stop(&tx, &answers, &stopped, desk);
         }
         let mut accepted = answers.accepted();
