@@ -67,8 +67,9 @@ fn on_a_full_disk_submit_acknowledges_exactly_what_it_stored() {
     with_own_mounts(
         "on_a_full_disk_submit_acknowledges_exactly_what_it_stored",
         || {
-            let disk = Disk::of(2048);
+            let disk = Disk::of(65_536);
             let postroom = Setup::new().file("outbox").build_in(disk.path());
+            disk.fill_but(2048);
             let messages: Vec<_> = (0..600).map(bulky).collect();
             let ran = refused(
                 postroom.run_with(&["submit", "-"], lines(&messages)),
@@ -89,7 +90,7 @@ fn on_a_full_disk_submit_acknowledges_exactly_what_it_stored() {
                 acknowledged.len()
             );
 
-            disk.resize(65_536);
+            disk.free();
             let mut stored: Vec<_> = postroom
                 .list_json("")
                 .iter()

@@ -22,10 +22,10 @@ pub fn with_own_mounts(test: &str, body: impl FnOnce()) {
     }
     let Some(unshare) = unshare() else {
         // Past the test runner, which would keep it from whoever reads a run that passed.
-        let _ = writeln!(
-            io::stderr(),
-            "\n!! SKIPPED: {test}: this machine lets nobody mount (`unshare --map-root-user --mount` is refused)"
+        let told = format!(
+            "\n!! SKIPPED: {test}: this machine lets nobody mount (`unshare --map-root-user --mount` is refused)\n"
         );
+        let _ = io::stderr().write_all(told.as_bytes());
         return;
     };
     let ran = Command::new("unshare")
@@ -105,18 +105,20 @@ impl Disk {
         }
     }
 
+    /// Until only so many KiB fit.
+    pub fn fill_but(&self, kib: u64) {
+        self.fill();
+        let ballast = File::options()
+            .write(true)
+            .open(self.path().join("ballast"))
+            .unwrap();
+        let length = ballast.metadata().unwrap().len();
+        ballast.set_len(length - kib * 1024).unwrap();
+    }
+
     /// Takes away what filled it.
     pub fn free(&self) {
         fs::remove_file(self.path().join("ballast")).unwrap();
-    }
-
-    /// Gives it so many KiB.
-    pub fn resize(&self, kib: u32) {
-        let options = format!("remount,size={kib}k");
-        run(
-            "mount",
-            &["-o".as_ref(), options.as_ref(), self.path().as_os_str()],
-        );
     }
 }
 
