@@ -7,7 +7,7 @@ mod support;
 use std::{fs, time::Duration};
 
 use postroom::demo::server::{Action, Extension, Phase, Script, Server};
-use support::{SOON, Setup, Signal, message, raw_message};
+use support::{Postroom, SOON, Setup, Signal, message, raw_message};
 
 fn one_connection(server: &Server) -> Setup {
     Setup::new()
@@ -172,6 +172,18 @@ fn a_server_that_closes_after_each_message_gets_a_raw_one_to_all_recipients_in_o
 }
 
 #[test]
+fn a_query_that_excludes_a_type_works_however_many_types_there_are() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    let messages: Vec<_> = (0..120)
+        .map(|n| message(&format!("m{n}"), &format!("type{n}"), &["a@example.com"]))
+        .collect();
+    postroom.submit(&messages);
+    assert_eq!(postroom.count("-type:type0"), 119);
+    assert_eq!(postroom.count("-type:type0 status:not_sent"), 119);
+}
+
+#[test]
 fn rows_of_an_engine_that_the_store_does_not_know_are_freed() {
     let server = Server::start(Script::accept_all().first(1, Phase::Dot, Action::stall())).unwrap();
     let postroom = one_connection(&server).build();
@@ -257,4 +269,27 @@ fn a_message_that_always_breaks_the_link_is_a_failure_also_while_others_keep_com
     let summary = postroom.deliver();
     assert_eq!((summary.sent, summary.failed), (99, 1));
     server.with_ledger(|ledger| assert!(ledger.connections <= 5, "{}", ledger.connections));
+}
+
+#[test]
+fn a_pasted_list_of_a_thousand_alternatives_is_a_query_like_another() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&several("m", 3));
+    let list = |form: &dyn Fn(usize) -> String| (0..1_000).map(form).collect::<Vec<_>>();
+    for (query, matches) in [
+        (list(&|n| format!("m{n}@example.com")).join(","), 3),
+        (
+            format!("to:{}", list(&|n| format!("@d{n}.example")).join(",")),
+            0,
+        ),
+        (
+            format!("code:{}", list(&|n| format!("4.7.{n}")).join(",")),
+            0,
+        ),
+        (list(&|n| (1000 + n).to_string()).join(","), 0),
+        (list(&|n| format!("-subject:x{n}")).join(" "), 3),
+    ] {
+        assert_eq!(postroom.count(&query), matches, "{query}");
+    }
 }

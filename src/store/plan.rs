@@ -16,6 +16,9 @@ use crate::{
 /// So many receivers are read faster one by one than they are found by a word.
 const FEW: u64 = 5_000;
 
+/// More walks than this cost more than one over all of them (and SQLite joins 500 at most).
+const ARMS: usize = 100;
+
 /// A query made ready for SQLite.
 pub(super) struct Plan {
     arms: Vec<Arm>,
@@ -118,6 +121,22 @@ fn narrow<T: Ord + Clone>(set: &mut Option<BTreeSet<T>>, found: BTreeSet<T>) {
     });
 }
 
+/// The conditions, each in parentheses, as a tree: SQLite allows a depth of 1,000, and a list that was pasted is longer.
+fn balanced(conditions: &[String], operator: &str) -> String {
+    match conditions {
+        [] => "0".to_owned(),
+        [only] => format!("({only})"),
+        several => {
+            let (left, right) = several.split_at(several.len() / 2);
+            format!(
+                "({} {operator} {})",
+                balanced(left, operator),
+                balanced(right, operator)
+            )
+        }
+    }
+}
+
 impl Plan {
     /// Reads the query against the store's small tables (types, backends, progress of the text index).
     pub(super) fn new(conn: &Connection, query: &Query) -> rusqlite::Result<Self> {
@@ -167,8 +186,8 @@ impl Plan {
             if let Some(bound) = bound {
                 let _ = write!(sql, " AND {id} {bound}");
             }
-            for condition in &self.rest {
-                let _ = write!(sql, " AND ({condition})");
+            if !self.rest.is_empty() {
+                let _ = write!(sql, " AND {}", balanced(&self.rest, "AND"));
             }
             let _ = write!(sql, " ORDER BY {id} {order} LIMIT {limit})");
         }
@@ -221,7 +240,7 @@ fn lead(
                 .optional()?
                 .unwrap_or(0);
             let upto = all.bind(upto);
-            let text = all.matches.join(" AND ");
+            let text = balanced(&all.matches, "AND");
             let text = all.bind(text);
             let mut arms = vec![
                 Arm {
@@ -232,11 +251,16 @@ fn lead(
                 // Not indexed yet: walked, so that a search never misses one.
                 Arm::receiver(format!("r.id > {upto}")),
             ];
-            for number in std::mem::take(&mut all.numbers) {
-                arms.push(Arm::receiver(format!("r.id = {}", all.bind(number))));
+            let numbers = std::mem::take(&mut all.numbers);
+            if !numbers.is_empty() {
+                arms.push(Arm::receiver(all.any_of("r.id", numbers)));
             }
             arms
-        } else if let Some(kinds) = all.kinds.clone() {
+        } else if let Some(kinds) = all
+            .kinds
+            .clone()
+            .filter(|kinds| kinds.len() * states.len() <= ARMS)
+        {
             kinds_in_rest = false;
             states_in_rest = false;
             let mut arms = Vec::new();
@@ -353,7 +377,7 @@ fn condition(
                     conditions.push(format!("postroom_ends({suffix}, r.identity)"));
                 }
             }
-            conditions.join(" OR ")
+            balanced(&conditions, "OR")
         }
         Predicate::Key(list) => {
             let mut messages = BTreeSet::new();
@@ -390,20 +414,16 @@ fn condition(
         ),
         Predicate::Code(list) => {
             const LAST: &str = "SELECT 1 FROM attempt a WHERE a.receiver_id = r.id AND a.epoch = (SELECT max(epoch) FROM attempt WHERE receiver_id = r.id)";
-            let conditions: Vec<String> = list
-                .iter()
-                .map(|code| match code {
-                    Code::Reply(code) => format!(
-                        "EXISTS ({LAST} AND a.code = {})",
-                        all.bind(i64::from(*code))
-                    ),
-                    Code::Enhanced(code) => format!(
-                        "EXISTS ({LAST} AND a.enhanced = {})",
-                        all.bind(code.clone())
-                    ),
-                })
-                .collect();
-            conditions.join(" OR ")
+            let (mut replies, mut enhanced) = (BTreeSet::new(), BTreeSet::new());
+            for code in list {
+                match code {
+                    Code::Reply(code) => drop(replies.insert(i64::from(*code))),
+                    Code::Enhanced(code) => drop(enhanced.insert(code.clone())),
+                }
+            }
+            let replies = all.any_of("a.code", replies);
+            let enhanced = all.any_of("a.enhanced", enhanced);
+            format!("EXISTS ({LAST} AND ({replies} OR {enhanced}))")
         }
         Predicate::Failed(list) => {
             let conditions: Vec<String> = list
@@ -413,7 +433,7 @@ fn condition(
                     format!("(r.failed_count >= {from} AND r.failed_count < {until})")
                 })
                 .collect();
-            conditions.join(" OR ")
+            balanced(&conditions, "OR")
         }
         Predicate::Sent(list) => when(all, "r.sent_at", list),
         Predicate::Created(list) => when(all, "r.created_at", list),
@@ -436,7 +456,7 @@ fn condition(
                 })
                 .collect();
             // `due_at` is NULL where nothing is due: that is no, not unknown.
-            format!("coalesce({}, 0)", conditions.join(" OR "))
+            format!("coalesce({}, 0)", balanced(&conditions, "OR"))
         }
         Predicate::Delivery(list) => {
             let name = |delivery: &Delivery| match delivery {
@@ -491,7 +511,7 @@ fn whole(all: &mut Gathered, column: &str, list: &[String], negated: bool) -> St
         .iter()
         .map(|value| format!("postroom_is({}, {column})", all.bind(search::fold(value))))
         .collect();
-    conditions.join(" OR ")
+    balanced(&conditions, "OR")
 }
 
 /// One of the columns contains one of the words; words under three letters must stand at the beginning.
@@ -525,7 +545,7 @@ fn text(
             }
         }
     }
-    conditions.join(" OR ")
+    balanced(&conditions, "OR")
 }
 
 /// Lets the text index lead, if it can serve every alternative.
@@ -535,7 +555,7 @@ fn note_match(all: &mut Gathered, list: &[String], negated: bool) {
         .map(|word| search::match_expression(word))
         .collect();
     if let Some(trigrams) = trigrams.filter(|_| !negated) {
-        all.matches.push(format!("({})", trigrams.join(" OR ")));
+        all.matches.push(format!("({})", balanced(&trigrams, "OR")));
     }
 }
 
@@ -557,5 +577,5 @@ fn when(all: &mut Gathered, column: &str, list: &[When]) -> String {
             }
         })
         .collect();
-    conditions.join(" OR ")
+    balanced(&conditions, "OR")
 }
