@@ -124,8 +124,7 @@ impl Engine {
             router: Router::new(store.reader()?),
             upkeep: Upkeep::start(store)?,
             scope: match options.work {
-                // Cleaning up made rows due a moment after now: they belong to this pass.
-                Work::Pass => Scope::DueAt(clock() + Duration::from_millis(2)),
+                Work::Pass => Scope::DueAt(clock()),
                 Work::Forever => Scope::Always,
                 Work::Job(job) => Scope::Job(job),
             },
@@ -246,7 +245,13 @@ fn unknown(ways: &[Way], backend: &str, claim: &Claim, now: Timestamp, why: &str
     Settlement {
         receiver: claim.receiver.id,
         epoch: claim.receiver.epoch,
-        next: policy.next(&claim.standing, Outcome::Unknown, now, 0.0),
+        // Due at once, also for a pass that begins now: `next` makes it due a moment after the time it is given.
+        next: policy.next(
+            &claim.standing,
+            Outcome::Unknown,
+            now - Duration::from_millis(1),
+            0.0,
+        ),
         report: Report::Failed(Outcome::Unknown, failure),
         started_at: now,
         ended_at: now,
