@@ -184,6 +184,34 @@ fn a_query_that_excludes_a_type_works_however_many_types_there_are() {
 }
 
 #[test]
+fn an_outage_met_by_many_connections_at_once_is_probed_after_one_interval() {
+    let server = Server::start(
+        Script::accept_all()
+            .on(Phase::Dot, Action::accept().when_released())
+            .by(|event| {
+                (event.phase == Phase::Greeting && event.connection > 8).then(Action::stall)
+            }),
+    )
+    .unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.max_messages", 1)
+        .set("backends.email.timeouts.greeting", "300ms")
+        .build();
+    postroom.submit(&several("m", 60));
+    let service = postroom.start(&["run"]);
+    assert!(server.wait_for(|ledger| ledger.withheld == 8, SOON));
+    server.release();
+    assert!(server.wait_for(|ledger| ledger.connections >= 16 && ledger.open == 0, SOON));
+    service.terminate().ok();
+    let store = rusqlite::Connection::open(postroom.store_path()).unwrap();
+    let wait: i64 = store
+        .query_row("SELECT probe_wait FROM backend", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(wait, 30_000, "milliseconds");
+}
+
+#[test]
 fn rows_of_an_engine_that_the_store_does_not_know_are_freed() {
     let server = Server::start(Script::accept_all().first(1, Phase::Dot, Action::stall())).unwrap();
     let postroom = one_connection(&server).build();

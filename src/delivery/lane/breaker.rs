@@ -66,11 +66,19 @@ impl Gate {
     }
 }
 
-/// How long until the next probe: the first wait, doubling; an hour after refused credentials; never less than the server asked for.
-pub(super) fn probe_wait(last: Option<Duration>, first: Duration, trouble: &Trouble) -> Duration {
+/// How long until the next probe: the first wait, doubling; an hour after refused credentials; never less than the server asked for. `last` is the wait that
+/// was set before, with its end.
+pub(super) fn probe_wait(
+    last: Option<(Duration, Timestamp)>,
+    first: Duration,
+    trouble: &Trouble,
+    now: Timestamp,
+) -> Duration {
     let wait = match last {
         _ if trouble.auth => PROBE_AUTH,
-        Some(last) => (last * 2).min(PROBE_MAX.max(first)),
+        // Every connection meets the same outage: only a probe that fails after its interval makes the next one longer.
+        Some((last, ends)) if ends > now => last,
+        Some((last, _)) => (last * 2).min(PROBE_MAX.max(first)),
         None => first,
     };
     wait.max(trouble.retry_after.unwrap_or_default())
@@ -173,14 +181,18 @@ mod tests {
 
     #[test]
     fn the_wait_for_a_probe_doubles_up_to_ten_minutes() {
-        let first = Duration::from_secs(30);
-        let mut waits = vec![probe_wait(None, first, &trouble(false, None))];
+        let (first, mut now) = (Duration::from_secs(30), Timestamp::UNIX_EPOCH);
+        let mut waits = vec![probe_wait(None, first, &trouble(false, None), now)];
         for _ in 0..6 {
-            waits.push(probe_wait(
-                waits.last().copied(),
-                first,
-                &trouble(false, None),
-            ));
+            let last = waits.last().map(|wait| (*wait, now + *wait));
+            let early = probe_wait(last, first, &trouble(false, None), now);
+            assert_eq!(
+                Some(&early),
+                waits.last(),
+                "the same outage, met by another connection"
+            );
+            now += early;
+            waits.push(probe_wait(last, first, &trouble(false, None), now));
         }
         assert_eq!(
             waits.iter().map(Duration::as_secs).collect::<Vec<_>>(),
@@ -190,11 +202,14 @@ mod tests {
 
     #[test]
     fn refused_credentials_wait_an_hour_and_what_the_server_asks_for_is_a_floor() {
-        let second = Duration::from_secs(1);
-        assert_eq!(probe_wait(None, second, &trouble(true, None)), PROBE_AUTH);
+        let (second, now) = (Duration::from_secs(1), Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            probe_wait(None, second, &trouble(true, None), now),
+            PROBE_AUTH
+        );
         let asked = Some(Duration::from_secs(90));
         assert_eq!(
-            probe_wait(None, second, &trouble(false, asked)).as_secs(),
+            probe_wait(None, second, &trouble(false, asked), now).as_secs(),
             90
         );
     }

@@ -218,11 +218,8 @@ impl Lane {
         for receiver in met.into_iter().flat_map(|batch| &batch.receivers) {
             self.settle(receiver, Report::Failed(Outcome::Backend, failure.clone()));
         }
-        let wait = probe_wait(
-            before.and_then(|row| row.probe_wait),
-            self.way.probe,
-            trouble,
-        );
+        let last = before.and_then(|row| row.probe_wait.zip(row.probe_at));
+        let wait = probe_wait(last, self.way.probe, trouble, now);
         tracing::warn!(backend = self.way.name, error = ?failure.error, "the backend is down, next try in {wait:?}");
         self.report_store(store.backend_down(
             &self.way.name,
