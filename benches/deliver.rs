@@ -16,9 +16,14 @@ use postroom::{
         Way, Work, system_clock,
     },
     demo::server::{Script, Server},
-    message::{Body, Content, Message, MessageId, NewReceiver, Receiver, ReceiverId, Submission},
+    message::{Body, Content, Message, MessageId, Receiver, ReceiverId, Submission},
     store::Store,
 };
+
+#[path = "../tests/support/submission.rs"]
+mod fixture;
+
+use fixture::{receiver, submission};
 
 const MESSAGES: usize = 10_000;
 const ROUNDS: usize = 3;
@@ -55,13 +60,9 @@ fn main() {
     }
 }
 
-fn body(n: usize) -> Content {
+fn text(n: usize) -> String {
     let line = format!("Message {n}: your examiner has given feedback on your delivery.\n");
-    let text = line.repeat(4096 / line.len());
-    Content {
-        subject: format!("Feedback {n}"),
-        body: Body::Parts { text, html: None },
-    }
+    line.repeat(4096 / line.len())
 }
 
 /// A desk that says yes to everything.
@@ -104,7 +105,13 @@ fn without_store(smtp: &Arc<dyn Backend>, connections: usize) -> f64 {
                 metadata: serde_json::Value::Null,
                 raw: false,
             }),
-            content: Arc::new(body(n)),
+            content: Arc::new(Content {
+                subject: format!("Feedback {n}"),
+                body: Body::Parts {
+                    text: text(n),
+                    html: None,
+                },
+            }),
             receivers: vec![Receiver {
                 id: ReceiverId(n as i64),
                 epoch: 1,
@@ -135,7 +142,7 @@ fn without_store(smtp: &Arc<dyn Backend>, connections: usize) -> f64 {
 fn with_store(smtp: &Arc<dyn Backend>) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(Store::create(&folder.path().join("postroom.db")).expect("a store"));
-    let submissions: Vec<Submission> = (0..MESSAGES).map(submission).collect();
+    let submissions: Vec<Submission> = (0..MESSAGES).map(letter).collect();
     store
         .submit(&submissions, chrono::Utc::now())
         .expect("stored");
@@ -169,28 +176,7 @@ fn with_store(smtp: &Arc<dyn Backend>) -> f64 {
     rate
 }
 
-fn submission(n: usize) -> Submission {
-    Submission {
-        key: None,
-        kind: "feedback".to_owned(),
-        from: Some("no-reply@example.com".to_owned()),
-        reply_to: None,
-        headers: Vec::new(),
-        return_path: None,
-        created_by: None,
-        metadata: serde_json::Value::Null,
-        priority: 0,
-        send_after: None,
-        expires_at: None,
-        contents: vec![("en".to_owned(), body(n))],
-        receivers: vec![NewReceiver {
-            identity: format!("user{n}@example.com"),
-            name: None,
-            user: None,
-            language: "en".to_owned(),
-            backend: "email".to_owned(),
-            metadata: serde_json::Value::Null,
-        }],
-        digest: [0; 32],
-    }
+fn letter(n: usize) -> Submission {
+    let to = vec![receiver("email", format!("user{n}@example.com"))];
+    submission("feedback", format!("Feedback {n}"), text(n), to)
 }

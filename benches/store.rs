@@ -10,10 +10,15 @@ use std::{
 
 use chrono::Local;
 use postroom::{
-    message::{Body, Content, NewReceiver, Outcome, ReceiverId, State, Submission},
+    message::{NewReceiver, Outcome, ReceiverId, State, Submission},
     query::{Context, Query},
     store::{Anchor, SeedAttempt, SeedReceiver, Store},
 };
+
+#[path = "../tests/support/submission.rs"]
+mod fixture;
+
+use fixture::{receiver, submission};
 
 const SIZES: [usize; 2] = [100_000, 1_000_000];
 const RUNS: usize = 15;
@@ -107,7 +112,7 @@ fn fill(store: &Arc<Store>, size: usize) {
     let (mut longest, mut first) = (Duration::ZERO, 1_i64);
     for chunk in 0..size / 10_000 {
         let messages: Vec<Submission> = (0..10_000 / PER_MESSAGE)
-            .map(|n| submission(chunk * 10_000 / PER_MESSAGE + n))
+            .map(|n| letter(chunk * 10_000 / PER_MESSAGE + n))
             .collect();
         let at = Instant::now();
         store.submit(&messages, chrono::Utc::now()).expect("stored");
@@ -156,41 +161,19 @@ fn history(id: i64) -> Option<SeedReceiver> {
     })
 }
 
-fn submission(n: usize) -> Submission {
+fn letter(n: usize) -> Submission {
     const KINDS: [&str; 4] = ["feedback", "deadline_moved", "comment_delivery", "invoice"];
-    let content = Content {
-        subject: format!("Feedback on assignment {}", n % 1_000),
-        body: Body::Parts {
-            text: "Your examiner has given feedback. ".repeat(12),
-            html: None,
-        },
-    };
+    let receivers = (0..PER_MESSAGE).map(|k| {
+        let user = format!("user{}", n * PER_MESSAGE + k);
+        NewReceiver {
+            user: Some(user.clone()),
+            ..receiver("email", format!("{user}@example.com"))
+        }
+    });
+    let subject = format!("Feedback on assignment {}", n % 1_000);
+    let text = "Your examiner has given feedback. ".repeat(12);
     Submission {
         key: Some(format!("message-{n}")),
-        kind: KINDS[n % KINDS.len()].to_owned(),
-        from: Some("no-reply@example.com".to_owned()),
-        reply_to: None,
-        headers: Vec::new(),
-        return_path: None,
-        created_by: None,
-        metadata: serde_json::Value::Null,
-        priority: 0,
-        send_after: None,
-        expires_at: None,
-        contents: vec![("en".to_owned(), content)],
-        receivers: (0..PER_MESSAGE)
-            .map(|k| {
-                let user = format!("user{}", n * PER_MESSAGE + k);
-                NewReceiver {
-                    identity: format!("{user}@example.com"),
-                    name: None,
-                    user: Some(user),
-                    language: "en".to_owned(),
-                    backend: "email".to_owned(),
-                    metadata: serde_json::Value::Null,
-                }
-            })
-            .collect(),
-        digest: [0; 32],
+        ..submission(KINDS[n % KINDS.len()], subject, text, receivers.collect())
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod support;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -13,10 +15,11 @@ use postroom::{
         Batch, Direct, Engine, Failed, Failure, Gateway, Named, NotArmed, OnUnknown, Options,
         Policy, SendError, Tally, Trouble, Way, Work, system_clock,
     },
-    message::{Body, Content, NewReceiver, Outcome, ReceiverId, State, Submission},
+    message::{Outcome, ReceiverId, State, Submission},
     query::Query,
     store::{Anchor, Row, Store},
 };
+use support::{receiver, submission};
 
 type Answer = dyn Fn(&Batch) -> Result<(), SendError> + Send + Sync;
 
@@ -94,7 +97,7 @@ impl Site {
         let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
         let submissions: Vec<Submission> = messages
             .iter()
-            .map(|(backend, receivers)| submission(backend, *receivers))
+            .map(|(backend, receivers)| reminder(backend, *receivers))
             .collect();
         store.submit(&submissions, chrono::Utc::now()).unwrap();
         Self {
@@ -164,39 +167,10 @@ impl Site {
     }
 }
 
-fn submission(backend: &str, receivers: usize) -> Submission {
-    let content = Content {
-        subject: "Clinic".to_owned(),
-        body: Body::Parts {
-            text: "Please come".to_owned(),
-            html: None,
-        },
-    };
-    Submission {
-        key: None,
-        kind: "reminder".to_owned(),
-        from: Some("clinic@example.com".to_owned()),
-        reply_to: None,
-        headers: Vec::new(),
-        return_path: None,
-        created_by: None,
-        metadata: serde_json::json!({"campaign": 7}),
-        priority: 0,
-        send_after: None,
-        expires_at: None,
-        contents: vec![("en".to_owned(), content)],
-        receivers: (0..receivers)
-            .map(|n| NewReceiver {
-                identity: format!("{backend}-{n:05}"),
-                name: None,
-                user: None,
-                language: "en".to_owned(),
-                backend: backend.to_owned(),
-                metadata: serde_json::Value::Null,
-            })
-            .collect(),
-        digest: [0; 32],
-    }
+fn reminder(backend: &str, receivers: usize) -> Submission {
+    let receivers = (0..receivers).map(|n| receiver(backend, format!("{backend}-{n:05}")));
+    let (subject, text) = ("Clinic".to_owned(), "Please come".to_owned());
+    submission("reminder", subject, text, receivers.collect())
 }
 
 fn id_of(batch: &Batch, identity: &str) -> ReceiverId {

@@ -3,14 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod support;
+
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
 
 use chrono::DateTime;
 use postroom::{
     delivery::{Failure, OnUnknown, Policy, Report},
-    message::{
-        Body, Content, NewReceiver, Outcome, ReceiverId, State, Status, Submission, Timestamp,
-    },
+    message::{Outcome, ReceiverId, State, Status, Submission, Timestamp},
     query::Query,
     store::{
         Acting, Action, Affected, Anchor, ArmRequest, Claim, Record, Scope, Settlement, Store,
@@ -18,6 +18,7 @@ use postroom::{
     },
 };
 use proptest::prelude::*;
+use support::{receiver, submission};
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -165,7 +166,7 @@ impl World {
     fn step(&mut self, op: Op) {
         match op {
             Op::Submit(n) => {
-                self.store.submit(&[submission(n)], self.now).unwrap();
+                self.store.submit(&[feedback(n)], self.now).unwrap();
                 for _ in 0..n {
                     self.receivers += 1;
                     self.copies.insert(ReceiverId(self.receivers), (0, 1));
@@ -329,39 +330,10 @@ impl World {
     }
 }
 
-fn submission(receivers: usize) -> Submission {
-    let content = Content {
-        subject: "Hello".to_owned(),
-        body: Body::Parts {
-            text: "Hello".to_owned(),
-            html: None,
-        },
-    };
-    Submission {
-        key: None,
-        kind: "feedback".to_owned(),
-        from: Some("no-reply@example.com".to_owned()),
-        reply_to: None,
-        headers: Vec::new(),
-        return_path: None,
-        created_by: None,
-        metadata: serde_json::Value::Null,
-        priority: 0,
-        send_after: None,
-        expires_at: None,
-        contents: vec![("en".to_owned(), content)],
-        receivers: (0..receivers)
-            .map(|n| NewReceiver {
-                identity: format!("user{n}@example.com"),
-                name: None,
-                user: None,
-                language: "en".to_owned(),
-                backend: "email".to_owned(),
-                metadata: serde_json::Value::Null,
-            })
-            .collect(),
-        digest: [0; 32],
-    }
+fn feedback(receivers: usize) -> Submission {
+    let receivers = (0..receivers).map(|n| receiver("email", format!("user{n}@example.com")));
+    let (subject, text) = ("Hello".to_owned(), "Hello".to_owned());
+    submission("feedback", subject, text, receivers.collect())
 }
 
 proptest! {

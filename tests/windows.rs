@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod support;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::Utc;
 use postroom::{
-    message::{Body, Content, NewReceiver, Outcome, Reason, ReceiverId, State, Submission},
+    message::{NewReceiver, Outcome, Reason, ReceiverId, State, Submission},
     query::{Context, Is, Predicate, Query, To},
     store::{Anchor, Count, Row, SeedAttempt, SeedReceiver, Store},
 };
 use proptest::prelude::*;
+use support::{receiver, submission};
 
 const KINDS: [&str; 3] = ["feedback", "Invoice", "reset"];
 const USERS: [&str; 5] = ["april", "Ben", "ÅSE", "zoë", "o'brien"];
@@ -117,7 +120,7 @@ fn fill(seeds: &[Seed], indexed: bool) -> (tempfile::TempDir, Arc<Store>) {
     let submissions: Vec<Submission> = seeds
         .iter()
         .enumerate()
-        .map(|(n, seed)| submission(n, seed))
+        .map(|(n, seed)| message(n, seed))
         .collect();
     store.submit(&submissions, now).unwrap();
     let attempt = |outcome| SeedAttempt {
@@ -153,43 +156,17 @@ fn fill(seeds: &[Seed], indexed: bool) -> (tempfile::TempDir, Arc<Store>) {
     (folder, store)
 }
 
-fn submission(n: usize, seed: &Seed) -> Submission {
-    let user = seed.user.map(|user| USERS[user].to_owned());
+fn message(n: usize, seed: &Seed) -> Submission {
+    let user = seed.user.map(|user| USERS[user]);
+    let identity = format!("{}@{}", user.unwrap_or("nobody"), DOMAINS[seed.domain]);
+    let to = NewReceiver {
+        user: user.map(str::to_owned),
+        ..receiver(BACKENDS[seed.backend], identity)
+    };
+    let (subject, text) = (SUBJECTS[seed.subject].to_owned(), "hidden words".to_owned());
     Submission {
         key: Some(format!("key-{n}")),
-        kind: KINDS[seed.kind].to_owned(),
-        from: None,
-        reply_to: None,
-        headers: Vec::new(),
-        return_path: None,
-        created_by: None,
-        metadata: serde_json::Value::Null,
-        priority: 0,
-        send_after: None,
-        expires_at: None,
-        contents: vec![(
-            "en".to_owned(),
-            Content {
-                subject: SUBJECTS[seed.subject].to_owned(),
-                body: Body::Parts {
-                    text: "hidden words".to_owned(),
-                    html: None,
-                },
-            },
-        )],
-        receivers: vec![NewReceiver {
-            identity: format!(
-                "{}@{}",
-                user.as_deref().unwrap_or("nobody"),
-                DOMAINS[seed.domain]
-            ),
-            name: None,
-            user,
-            language: "en".to_owned(),
-            backend: BACKENDS[seed.backend].to_owned(),
-            metadata: serde_json::Value::Null,
-        }],
-        digest: [0; 32],
+        ..submission(KINDS[seed.kind], subject, text, vec![to])
     }
 }
 

@@ -18,6 +18,7 @@
 
 mod mounts;
 mod process;
+mod submission;
 mod tls;
 
 use std::{
@@ -37,6 +38,7 @@ use toml::{Table, Value as Toml};
 pub use mounts::{Disk, ReadOnly, with_own_mounts};
 pub use process::{Ran, Running};
 pub use rustix::process::Signal;
+pub use submission::{receiver, submission};
 pub use tls::Certificate;
 
 /// Long enough for whatever a test waits for, on a busy machine too.
