@@ -7,23 +7,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use postroom::demo::server::{Script, Server};
-use support::{Postroom, SOON, Setup, message};
+use support::{Postroom, SOON, Setup, several};
 
 const MESSAGES: usize = 5_000;
 const KILLS: usize = 12;
-
-fn submit(postroom: &Postroom) {
-    let messages: Vec<_> = (0..MESSAGES)
-        .map(|n| {
-            message(
-                &format!("m{n}"),
-                "feedback",
-                &[&format!("user{n}@example.com")],
-            )
-        })
-        .collect();
-    postroom.submit(&messages);
-}
 
 /// Kills `deliver` twelve times in the middle, each after some more messages, then lets it finish.
 fn kill_and_finish(postroom: &Postroom, server: &Server) {
@@ -57,7 +44,7 @@ fn killed_twelve_times_under_hold_nothing_is_lost_and_nobody_gets_it_twice() {
         .smtp("email", &server)
         .set("backends.email.on_unknown", "hold")
         .build();
-    submit(&postroom);
+    postroom.submit(&several("m", MESSAGES));
     kill_and_finish(&postroom, &server);
     let copies = copies(&server);
     assert_eq!(copies.values().max(), Some(&1));
@@ -77,7 +64,7 @@ fn killed_twelve_times_under_hold_nothing_is_lost_and_nobody_gets_it_twice() {
 fn killed_twelve_times_under_resend_everybody_gets_it_and_every_extra_copy_is_an_unknown_attempt() {
     let server = Server::start(Script::accept_all()).unwrap();
     let postroom = Postroom::to(&server);
-    submit(&postroom);
+    postroom.submit(&several("m", MESSAGES));
     kill_and_finish(&postroom, &server);
     let copies = copies(&server);
     for row in postroom.list_json("") {

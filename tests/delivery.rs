@@ -6,7 +6,7 @@ mod support;
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use postroom::demo::server::{Action, Script, Server};
-use support::{Certificate, Postroom, SOON, Setup, Summary, message, raw_message};
+use support::{Certificate, Postroom, Setup, Summary, message, raw_message};
 
 #[test]
 fn what_was_submitted_goes_out_once_and_a_refusal_explains_itself() {
@@ -37,17 +37,6 @@ fn what_was_submitted_goes_out_once_and_a_refusal_explains_itself() {
     assert_eq!(ledger.duplicates(), []);
     assert_eq!(ledger.violations, [""; 0]);
     assert_eq!(ledger.accepted, 3);
-}
-
-#[test]
-fn the_service_delivers_what_another_process_stores_and_stops_when_told() {
-    let server = Server::start(Script::accept_all()).unwrap();
-    let postroom = Postroom::to(&server);
-    let service = postroom.start(&["run"]);
-    postroom.submit(&[message("m1", "feedback", &["a@example.com"])]);
-    assert!(server.wait_for(|ledger| ledger.accepted == 1, SOON));
-    service.terminate().ok();
-    assert_eq!(postroom.state_of("key:m1"), "sent/accepted");
 }
 
 #[test]

@@ -5,22 +5,13 @@
 mod support;
 
 use postroom::demo::server::{Action, Phase, Script, Server};
-use support::{Postroom, SOON, Setup, message};
+use support::{Postroom, SOON, Setup, message, several};
 
 #[test]
 fn three_deliverers_on_one_store_send_nobody_the_same_message_twice() {
     let server = Server::start(Script::accept_all()).unwrap();
     let postroom = Postroom::to(&server);
-    let messages: Vec<_> = (0..1_500)
-        .map(|n| {
-            message(
-                &format!("m{n}"),
-                "feedback",
-                &[&format!("user{n}@example.com")],
-            )
-        })
-        .collect();
-    postroom.submit(&messages);
+    postroom.submit(&several("m", 1_500));
     let deliverers: Vec<_> = (0..3)
         .map(|_| postroom.start(&["deliver", "--format", "json"]))
         .collect();
@@ -96,16 +87,7 @@ fn an_emergency_hold_stops_what_is_claimed_and_leaves_what_is_being_sent() {
         .smtp("email", &server)
         .set("backends.email.connections", 1)
         .build();
-    let messages: Vec<_> = (0..50)
-        .map(|n| {
-            message(
-                &format!("m{n}"),
-                "feedback",
-                &[&format!("user{n}@example.com")],
-            )
-        })
-        .collect();
-    postroom.submit(&messages);
+    postroom.submit(&several("m", 50));
     let delivering = postroom.start(&["deliver", "--format", "json"]);
     assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
     let told = postroom.run(&["hold", "--all", "--yes"]).ok();

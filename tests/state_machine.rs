@@ -80,7 +80,6 @@ struct World {
     folder: tempfile::TempDir,
     store: Arc<Store>,
     engines: Vec<Holder>,
-    /// Engines that were killed: their late results may still come.
     now: Timestamp,
     policy: Policy,
     receivers: i64,

@@ -242,6 +242,16 @@ pub fn message(key: &str, kind: &str, to: &[&str]) -> Value {
     })
 }
 
+/// So many messages to one receiver each: this word and a number are the key and the address.
+pub fn several(key: &str, n: usize) -> Vec<Value> {
+    (0..n)
+        .map(|n| {
+            let to = format!("{key}{n}@example.com");
+            message(&format!("{key}{n}"), "feedback", &[&to])
+        })
+        .collect()
+}
+
 /// A whole RFC 5322 message to these.
 pub fn raw_message(key: &str, to: &[&str]) -> Value {
     json!({
