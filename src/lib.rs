@@ -9,8 +9,9 @@
 //!    message from now on. What the server answers is *settled*, per receiver.
 //! 4. The [`console`] and the [`cli`] show what the store says and act on it; whatever sends again goes the same way.
 //!
-//! `message` and `query` know nobody; `store` knows them; `delivery` knows the store and the traits of a backend; `cli`, `console` and `demo` know
-//! everything, and nobody knows them.
+//! Who knows whom, one way only: [`message`] knows nobody; [`query`] knows it; [`store`] knows both; [`delivery`] knows the store, and of the ways
+//! out no more than its traits; [`backend`] implements these and never sees the store; [`config`] reads into the backends' settings. [`console`] and
+//! [`demo`] stand on these, and [`cli`] puts everything together: nobody knows it.
 
 pub mod backend;
 pub mod cli;

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use chrono::SecondsFormat;
 
-use super::{Code, Is, Predicate, Query, Term, To, When};
+use super::{Code, Predicate, Query, Term, To, When};
 use crate::message::Timestamp;
 
 impl fmt::Display for Query {
@@ -97,19 +97,5 @@ fn time(when: When) -> String {
         When::Between(Some(from), None) => format!(">={}", instant(from)),
         When::Between(None, Some(until)) => format!("<{}", instant(until)),
         When::Between(Some(from), Some(until)) => format!("{}..{}", instant(from), instant(until)),
-    }
-}
-
-impl Is {
-    /// Every value of `is:`.
-    pub const ALL: [Self; 3] = [Self::Sending, Self::Held, Self::Scheduled];
-
-    /// The word in a query.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sending => "sending",
-            Self::Held => "held",
-            Self::Scheduled => "scheduled",
-        }
     }
 }

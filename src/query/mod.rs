@@ -10,8 +10,7 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::message::DisplayText;
-use crate::message::{Delivery, Reason, Status, Timestamp};
+use crate::message::{Delivery, DisplayText, Reason, Status, Timestamp};
 
 pub use parse::{Context, FIELDS, Field};
 
@@ -110,6 +109,20 @@ pub enum Is {
     Held,
     /// Its next try lies in the future.
     Scheduled,
+}
+
+impl Is {
+    /// Every value of `is:`.
+    pub const ALL: [Self; 3] = [Self::Sending, Self::Held, Self::Scheduled];
+
+    /// The word in a query.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sending => "sending",
+            Self::Held => "held",
+            Self::Scheduled => "scheduled",
+        }
+    }
 }
 
 /// A query that could not be read: the place, what is wrong with it and what would be right.

@@ -31,82 +31,34 @@ pub struct Field {
     pub name: &'static str,
     /// What it asks, in a few words.
     pub help: &'static str,
-    /// The words it takes, where there is a fixed list of them.
-    pub words: &'static [&'static str],
     /// A value as one would write it.
     pub example: &'static str,
 }
 
-const STATUSES: &[&str] = &["not_sent", "failed", "error", "sent"];
-const REASONS: &[&str] = &[
-    "queued",
-    "held",
-    "temporary",
-    "backend",
-    "unconfirmed",
-    "exhausted",
-    "permanent",
-    "expired",
-    "suppressed",
-    "cancelled",
-    "accepted",
-    "marked",
-];
-const DELIVERIES: &[&str] = &["pending", "delivered", "undelivered"];
-const IS: &[&str] = &["sending", "held", "scheduled"];
-const SENT: &[&str] = &["today", "month", "year", "none", "yes"];
-const CREATED: &[&str] = &["today", "month", "year"];
-
-/// Every field, for help and completion.
+/// Every field, for help.
 pub const FIELDS: &[Field] = &[
-    field("status", "what became of it", STATUSES, "failed,error"),
-    field("reason", "why it has that status", REASONS, "permanent"),
-    field("type", "the message's type", &[], "feedback"),
-    field("backend", "the way out", &[], "email"),
-    field("lang", "the language", &[], "nb"),
-    field("user", "the application's name of the person", &[], "april"),
-    field(
-        "to",
-        "the identity, or a whole @domain",
-        &[],
-        "@example.com",
-    ),
-    field("subject", "a part of the subject", &[], "\"new attempt\""),
-    field(
-        "key",
-        "the application's id of the message",
-        &[],
-        "order-1842",
-    ),
-    field("id", "the receiver's number", &[], "104233"),
-    field(
-        "code",
-        "the last reply's code, plain or enhanced",
-        &[],
-        "4.7.1",
-    ),
-    field("failed", "how often it failed", &[], ">2"),
-    field("sent", "when it was last accepted", SENT, "today"),
-    field("created", "when it was handed over", CREATED, "<30d"),
-    field("is", "what is going on", IS, "held"),
-    field(
-        "delivery",
-        "what a delivery report told",
-        DELIVERIES,
-        "undelivered",
-    ),
+    field("status", "what became of it", "failed,error"),
+    field("reason", "why it has that status", "permanent"),
+    field("type", "the message's type", "feedback"),
+    field("backend", "the way out", "email"),
+    field("lang", "the language", "nb"),
+    field("user", "the application's name of the person", "april"),
+    field("to", "the identity, or a whole @domain", "@example.com"),
+    field("subject", "a part of the subject", "\"new attempt\""),
+    field("key", "the application's id of the message", "order-1842"),
+    field("id", "the receiver's number", "104233"),
+    field("code", "the last reply's code, plain or enhanced", "4.7.1"),
+    field("failed", "how often it failed", ">2"),
+    field("sent", "when it was last accepted", "today"),
+    field("created", "when it was handed over", "<30d"),
+    field("is", "what is going on", "held"),
+    field("delivery", "what a delivery report told", "undelivered"),
 ];
 
-const fn field(
-    name: &'static str,
-    help: &'static str,
-    words: &'static [&'static str],
-    example: &'static str,
-) -> Field {
+const fn field(name: &'static str, help: &'static str, example: &'static str) -> Field {
     Field {
         name,
         help,
-        words,
         example,
     }
 }

@@ -55,12 +55,7 @@ impl Backend for Smtp {
     }
 
     fn batch_limit(&self, message: &Message) -> usize {
-        // An ordinary message says `To:` its one receiver; a raw one says what its writer said.
-        if message.raw {
-            self.settings.max_recipients
-        } else {
-            1
-        }
+        self.settings.recipients(message)
     }
 
     fn open(&self) -> Result<Box<dyn Session>, Trouble> {

@@ -99,11 +99,7 @@ impl SmtpSession {
     pub(super) fn take(&mut self, desk: &mut dyn Desk) -> Option<Transaction> {
         while !self.is_used_up() {
             let mut batch = desk.next()?;
-            let limit = if batch.content.is_raw() {
-                self.settings.max_recipients
-            } else {
-                1
-            };
+            let limit = self.settings.recipients(&batch.message);
             if batch.receivers.len() > limit {
                 let rest = batch.receivers.split_off(limit);
                 desk.again(Batch {

@@ -3,7 +3,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use lettre::transport::smtp::extension::ClientId;
 use serde::Deserialize;
 
-use crate::{backend::secret::SecretSource, duration};
+use crate::{backend::secret::SecretSource, duration, message::Message};
 
 /// How a connection is protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -140,6 +140,11 @@ impl SmtpSettings {
         } else {
             format!("{}:{}", self.host, self.port)
         }
+    }
+
+    /// How many receivers of this message may share a transaction: an ordinary one says `To:` its one receiver, a raw one what its writer said.
+    pub(super) fn recipients(&self, message: &Message) -> usize {
+        if message.raw { self.max_recipients } else { 1 }
     }
 
     /// What we say after EHLO (RFC 5321 4.1.4).
