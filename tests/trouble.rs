@@ -919,8 +919,10 @@ fn a_log_that_nobody_reads_costs_no_result() {
 fn a_reader_that_has_seen_enough_is_no_error_but_receipts_that_nobody_reads_are() {
     let (_server, postroom) = two_receivers();
     let broken = |arguments: &[&str], input: &str| {
-        let mut child = postroom.command(arguments).spawn().unwrap();
-        drop(child.stdout.take());
+        // Nobody listens from the start: a pipe closed after the start might still have taken the words.
+        let (listener, stdout) = std::io::pipe().unwrap();
+        drop(listener);
+        let mut child = postroom.command(arguments).stdout(stdout).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
