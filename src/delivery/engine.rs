@@ -92,7 +92,11 @@ impl Engine {
             clock(),
         )?;
         let signal = Arc::new(Signal::default());
-        let once = options.work != Work::Forever;
+        let scope = match options.work {
+            Work::Pass => Scope::DueAt(clock()),
+            Work::Forever => Scope::Always,
+            Work::Job(job) => Scope::Job(job),
+        };
         let lanes: Vec<Arc<Lane>> = ways
             .iter()
             .enumerate()
@@ -103,7 +107,7 @@ impl Engine {
                     way.clone(),
                     ledger,
                     Arc::clone(&clock),
-                    once,
+                    scope,
                     seed,
                     Arc::clone(&signal),
                 ))
@@ -123,11 +127,7 @@ impl Engine {
             shared: Arc::clone(&shared),
             router: Router::new(store.reader()?),
             upkeep: Upkeep::start(store)?,
-            scope: match options.work {
-                Work::Pass => Scope::DueAt(clock()),
-                Work::Forever => Scope::Always,
-                Work::Job(job) => Scope::Job(job),
-            },
+            scope,
             place,
             heartbeat: Instant::now(),
             refreshed: Instant::now(),

@@ -124,6 +124,7 @@ impl Engine {
 
     /// Frees what it still has claimed, and ends what is still armed as `bury` says.
     pub fn leave(&self, bury: &Bury<'_>, now: Timestamp) -> Result<Reaped, StoreError> {
+        self.ledger.leave();
         settle_estate(self.ledger.store(), self.ledger.engine(), bury, now)
     }
 }

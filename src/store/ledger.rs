@@ -6,7 +6,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -78,6 +81,8 @@ pub struct Ledger {
     /// Who tries, as attempts show it.
     by: String,
     queue: Mutex<VecDeque<Entry>>,
+    /// The engine has left: nobody comes to write what is settled now.
+    left: AtomicBool,
 }
 
 enum Entry {
@@ -95,6 +100,7 @@ impl Ledger {
             engine,
             by,
             queue: Mutex::default(),
+            left: AtomicBool::new(false),
         }
     }
 
@@ -127,10 +133,25 @@ impl Ledger {
         })
     }
 
-    /// Notes a result; it is durable with the next arm or flush.
+    /// Notes a result; it is durable with the next arm or flush, and at once when the engine has left.
     pub fn settle(&self, settlement: Settlement) {
         self.queue()
             .push_back(Entry::Settle(Box::new(settlement), Instant::now()));
+        if self.left.load(Ordering::SeqCst) {
+            self.flush_late();
+        }
+    }
+
+    /// The engine leaves: what is settled from now on is written at once, as a late result where its row has moved on.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::SeqCst);
+        self.flush_late();
+    }
+
+    fn flush_late(&self) {
+        if let Err(error) = self.flush() {
+            tracing::error!(%error, "an answer that came late could not be written");
+        }
     }
 
     /// Whether results wait to be written.

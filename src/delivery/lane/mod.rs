@@ -14,7 +14,7 @@ use std::{
 use super::{Backend, Batch, Clock, Policy, Tally, signal::Signal};
 use crate::{
     message::{MessageId, Receiver, ReceiverId, Timestamp},
-    store::{Claim, Ledger, Standing, StoreError},
+    store::{Claim, Ledger, Scope, Standing, StoreError},
 };
 use breaker::{Gate, Look, Streaks};
 
@@ -75,8 +75,8 @@ pub(super) struct Lane {
     pub(super) way: Way,
     pub(super) ledger: Arc<Ledger>,
     clock: Clock,
-    /// A pass or a job: it is over for a backend whose breaker opens.
-    once: bool,
+    /// What this engine may claim.
+    scope: Scope,
     inner: Mutex<Inner>,
     changed: Condvar,
     /// Wakes the supervisor.
@@ -96,7 +96,7 @@ impl Lane {
         way: Way,
         ledger: Arc<Ledger>,
         clock: Clock,
-        once: bool,
+        scope: Scope,
         seed: u64,
         supervisor: Arc<Signal>,
     ) -> Self {
@@ -119,11 +119,16 @@ impl Lane {
             way,
             ledger,
             clock,
-            once,
+            scope,
             inner: Mutex::new(inner),
             changed: Condvar::new(),
             supervisor,
         }
+    }
+
+    /// A pass or a job: it is over for a backend whose breaker opens.
+    fn is_once(&self) -> bool {
+        self.scope != Scope::Always
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -137,7 +142,7 @@ impl Lane {
         let row = self.ledger.store().backend(&self.way.name)?;
         let mut inner = self.inner();
         let look = Look {
-            once: self.once,
+            once: self.is_once(),
             first,
             now: (self.clock)(),
         };

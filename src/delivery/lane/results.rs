@@ -13,7 +13,7 @@ use super::{
 use crate::{
     delivery::{Batch, Trouble},
     message::{Failure, Outcome, Receiver, ReceiverId, Report, State, Timestamp},
-    store::{ArmRequest, BackendState, Record, Settlement},
+    store::{ArmRequest, BackendState, Record, Scope, Settlement},
 };
 
 /// A connection that could not be opened beside one that works lowers their number for this long.
@@ -126,7 +126,15 @@ impl Lane {
             Record::Attempt
         };
         let jitter = inner.jitter.f64();
-        let next = self.way.policy.next(&hand.standing, outcome, now, jitter);
+        // What a pass makes due itself lies behind its start, also when the clock was set back meanwhile.
+        let reckoned = match self.scope {
+            Scope::DueAt(start) => now.max(start),
+            Scope::Always | Scope::Job(_) => now,
+        };
+        let next = self
+            .way
+            .policy
+            .next(&hand.standing, outcome, reckoned, jitter);
         inner.tally.count(next.state, outcome);
         if worked && inner.gate == Gate::Probing {
             inner.gate = Gate::Open;
@@ -228,7 +236,7 @@ impl Lane {
             wait,
             now,
         ));
-        let gate = if self.once {
+        let gate = if self.is_once() {
             Gate::Closed
         } else {
             Gate::Shut(now + wait)

@@ -1,0 +1,201 @@
+//! What an adversary does to clocks and answers, inside one process.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use postroom::{
+    delivery::{
+        Batch, Clock, Direct, Engine, Failed, Failure, Gateway, NotArmed, OnUnknown, Options,
+        Policy, SendError, Trouble, Way, Work,
+    },
+    message::{Body, Content, NewReceiver, State, Submission},
+    query::Query,
+    store::{Anchor, Row, Store},
+};
+
+type Answer = dyn Fn() -> Result<(), SendError> + Send + Sync;
+
+/// A gateway that answers as the test says.
+struct Scripted(Box<Answer>);
+
+impl Gateway for Scripted {
+    fn send(
+        &self,
+        _: &Batch,
+        arm: &mut dyn FnMut() -> Result<(), NotArmed>,
+    ) -> Result<(), SendError> {
+        if arm().is_err() {
+            return Ok(());
+        }
+        (self.0)()
+    }
+
+    fn probe(&self) -> Result<String, Trouble> {
+        Ok("ready".to_owned())
+    }
+}
+
+fn refusal() -> SendError {
+    SendError {
+        failure: Failure {
+            error: "not now".to_owned(),
+            traceback: "not now".to_owned(),
+            ..Failure::default()
+        },
+        permanent: false,
+        failed: Failed::All,
+    }
+}
+
+fn store(folder: &tempfile::TempDir, receivers: usize) -> Arc<Store> {
+    let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
+    let content = Content {
+        subject: "Clinic".to_owned(),
+        body: Body::Parts {
+            text: "Please come".to_owned(),
+            html: None,
+        },
+    };
+    let submission = Submission {
+        key: None,
+        kind: "test".to_owned(),
+        from: None,
+        reply_to: None,
+        headers: Vec::new(),
+        return_path: None,
+        created_by: None,
+        metadata: serde_json::json!({}),
+        priority: 0,
+        send_after: None,
+        expires_at: None,
+        contents: vec![("en".to_owned(), content)],
+        receivers: (0..receivers)
+            .map(|n| NewReceiver {
+                identity: n.to_string(),
+                name: None,
+                user: None,
+                language: "en".to_owned(),
+                backend: "sms".to_owned(),
+                metadata: serde_json::json!({}),
+            })
+            .collect(),
+        digest: [0; 32],
+    };
+    store.submit(&[submission], Utc::now()).unwrap();
+    store
+}
+
+fn start(
+    store: &Arc<Store>,
+    work: Work,
+    patience: Duration,
+    clock: Clock,
+    answer: Box<Answer>,
+) -> Engine {
+    let way = Way {
+        name: "sms".to_owned(),
+        backend: Arc::new(Direct::new(Scripted(answer), 1)),
+        policy: Policy {
+            backoff: vec![Duration::ZERO],
+            resend_limit: 8,
+            retry_permanent: false,
+            on_unknown: OnUnknown::Hold,
+        },
+        probe: Duration::from_secs(30),
+    };
+    let options = Options {
+        kind: "deliver",
+        by: "test".to_owned(),
+        work,
+        lease: Duration::from_secs(120),
+        patience,
+        clock,
+        seed: 1,
+    };
+    Engine::start(store, vec![way], options).unwrap()
+}
+
+fn only(store: &Store) -> Row {
+    let reader = store.reader().unwrap();
+    let mut rows = reader
+        .window(&Query::default(), Anchor::Newest, 10)
+        .unwrap();
+    rows.pop().unwrap()
+}
+
+/// A pass over a thousand receivers that are all refused, with this clock, which is told how many calls were made.
+fn pass_by(clock: impl Fn(u64) -> DateTime<Utc> + Send + Sync + 'static) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder, 1_000);
+    let calls = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&calls);
+    let answer = Box::new(move || {
+        calls.fetch_add(1, Ordering::SeqCst);
+        Err(refusal())
+    });
+    let clock: Clock = Arc::new(move || clock(seen.load(Ordering::SeqCst)));
+    let pass = start(&store, Work::Pass, Duration::from_secs(30), clock, answer);
+    let tally = pass.wait().unwrap();
+    assert_eq!(tally.failed, 1_000);
+    let reader = store.reader().unwrap();
+    let rows = reader
+        .window(&Query::default(), Anchor::Newest, 1_000)
+        .unwrap();
+    assert!(rows.iter().all(|row| row.failed_count == 1));
+}
+
+#[test]
+fn a_pass_tries_everybody_once_though_the_clock_is_set_back_meanwhile() {
+    pass_by(|calls| Utc::now() - Duration::from_secs(if calls > 0 { 3600 } else { 0 }));
+}
+
+#[test]
+fn a_pass_tries_everybody_once_though_the_clock_is_set_forward_meanwhile() {
+    pass_by(|calls| Utc::now() + Duration::from_secs(if calls > 0 { 3600 } else { 0 }));
+}
+
+#[test]
+fn a_pass_tries_everybody_once_though_the_clock_stands_still() {
+    let now = Utc::now() + Duration::from_secs(1);
+    pass_by(move |_| now);
+}
+
+#[test]
+fn an_answer_that_comes_after_the_engine_has_left_is_still_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder, 1);
+    let (says, begun) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let answer = Box::new(move || {
+        says.send(()).unwrap();
+        let _ = released.lock().unwrap().recv();
+        Ok(())
+    });
+    let engine = start(
+        &store,
+        Work::Pass,
+        Duration::from_millis(50),
+        Arc::new(Utc::now),
+        answer,
+    );
+    begun.recv().unwrap();
+    engine.stop();
+    engine.wait().unwrap();
+    assert_eq!(only(&store).state, State::ErrorUnconfirmed);
+    release.send(()).unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    while only(&store).state != State::Accepted {
+        assert!(Instant::now() < until, "the answer came to nothing");
+        std::thread::yield_now();
+    }
+}
