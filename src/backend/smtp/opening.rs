@@ -277,7 +277,10 @@ fn connect(settings: &SmtpSettings) -> Result<Stream, OpenFault> {
         match TcpStream::connect_timeout(address, share).and_then(Stream::new) {
             Ok(stream) => return Ok(stream),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                last = Some(OpenFault::Link(LinkError::TimedOut(share)));
+                // Told in the words of the config: what was really left differs from try to try, and a probe that fails alike must read alike.
+                last = Some(OpenFault::Link(LinkError::TimedOut(
+                    settings.timeouts.connect,
+                )));
             }
             Err(source) => {
                 last = Some(OpenFault::Connect {
