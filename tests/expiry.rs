@@ -4,8 +4,8 @@
 
 mod support;
 
-use postroom::demo::server::{Action, Script, Server};
-use support::{Postroom, Setup, Summary, message};
+use postroom::demo::server::{Action, Phase, Script, Server};
+use support::{Postroom, SOON, Setup, Summary, message};
 
 fn with(
     mut message: serde_json::Value,
@@ -83,4 +83,58 @@ fn what_is_to_be_sent_later_waits_until_then() {
     )]);
     assert_eq!(postroom.deliver(), Summary::default());
     assert_eq!(postroom.count("is:scheduled"), 1);
+}
+
+#[test]
+fn what_expires_while_it_is_claimed_is_not_sent_any_more() {
+    let server =
+        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
+            .unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.connections", 1)
+        .build();
+    let soon = chrono::Utc::now() + chrono::Duration::milliseconds(1_500);
+    postroom.submit(&[
+        message("first", "feedback", &["a@example.com"]),
+        message("second", "feedback", &["b@example.com"]),
+        with(
+            message("late", "feedback", &["c@example.com"]),
+            "expires_at",
+            soon,
+        ),
+    ]);
+    let service = postroom.start(&["run"]);
+    assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
+    postroom.wait_until("the late one has expired", |postroom| {
+        postroom.state_of("key:late") == "error/expired"
+    });
+    server.release();
+    assert!(server.wait_for(|ledger| ledger.entries.len() == 2, SOON));
+    service.terminate().ok();
+    assert_eq!(postroom.state_of("key:late"), "error/expired");
+    server.with_ledger(|ledger| assert_eq!(ledger.to("c@example.com").count(), 0));
+}
+
+#[test]
+fn a_higher_priority_goes_first() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.connections", 1)
+        .build();
+    let mut urgent = message("urgent", "reset", &["urgent@example.com"]);
+    urgent["priority"] = 10.into();
+    postroom.submit(&[
+        message("low", "feedback", &["low@example.com"]),
+        message("lower", "feedback", &["lower@example.com"]),
+        urgent,
+    ]);
+    assert_eq!(postroom.deliver().sent, 3);
+    server.with_ledger(|ledger| {
+        assert_eq!(
+            ledger.recipients(),
+            ["urgent@example.com", "low@example.com", "lower@example.com"]
+        );
+    });
 }

@@ -29,6 +29,7 @@ struct Scripted {
     answer: Arc<Answer>,
     before_arm: Arc<dyn Fn() + Send + Sync>,
     calls: Arc<Mutex<Vec<Vec<String>>>>,
+    arms: bool,
 }
 
 impl Scripted {
@@ -37,6 +38,7 @@ impl Scripted {
             answer: Arc::new(answer),
             before_arm: Arc::new(|| ()),
             calls: Arc::default(),
+            arms: true,
         }
     }
 
@@ -59,7 +61,7 @@ impl Gateway for Scripted {
                 .collect(),
         );
         (self.before_arm)();
-        if arm().is_err() {
+        if self.arms && arm().is_err() {
             return Ok(());
         }
         (self.answer)(batch)
@@ -367,4 +369,21 @@ fn five_thousand_receivers_go_in_batches_of_two_hundred_grouped_by_backend() {
                 && batch.iter().all(|identity| identity.starts_with(name)))
         );
     }
+}
+
+#[test]
+fn a_gateway_that_never_armed_has_sent_nothing_whatever_it_says() {
+    let site = Site::new(&[("sms", 2)]);
+    let gateway = Scripted {
+        arms: false,
+        ..Scripted::new(|_| Ok(()))
+    };
+    assert_eq!(
+        site.deliver(&[("sms", &gateway)]),
+        Tally {
+            failed: 2,
+            ..Tally::default()
+        }
+    );
+    assert_eq!(site.states(), [State::FailedTemporary; 2]);
 }

@@ -123,7 +123,7 @@ pub enum Failed {
     All,
     /// Only these; who is not named was accepted.
     Only(Vec<Named>),
-    /// The gateway promises a result for each receiver: `Ok` names the accepted. Who is left out is unknown.
+    /// The gateway promises a result for each receiver. Who is left out is unknown.
     Each {
         /// Accepted.
         accepted: Vec<ReceiverId>,

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Backend, Batch, Desk, Ended, Failed, Failure, Gateway, Report, SendError, Session, Trouble,
+    Backend, Batch, Desk, Ended, Failed, Failure, Gateway, NotArmed, Report, SendError, Session,
+    Trouble,
 };
 use crate::message::{Message, Outcome, ReceiverId};
 
@@ -52,19 +53,42 @@ impl<G: Gateway> Session for Call<G> {
     fn run(&mut self, desk: &mut dyn Desk) -> Result<Ended, Trouble> {
         while let Some(batch) = desk.next() {
             let everybody: Vec<usize> = (0..batch.receivers.len()).collect();
-            let mut refused = false;
-            let answer = self.0.send(&batch, &mut || {
-                desk.arm(&batch, &everybody).inspect_err(|_| refused = true)
-            });
-            if refused {
+            let mut arm: Option<Result<(), NotArmed>> = None;
+            let answer = self
+                .0
+                .send(&batch, &mut || *arm.insert(desk.arm(&batch, &everybody)));
+            if let Some(Err(NotArmed)) = arm {
                 // The desk has sorted them; nothing left.
                 continue;
             }
             for (receiver, report) in batch.receivers.iter().zip(reports(&batch, answer)) {
-                desk.settle(receiver, report);
+                desk.settle(
+                    receiver,
+                    if arm.is_some() {
+                        report
+                    } else {
+                        unarmed(report)
+                    },
+                );
             }
         }
         Ok(Ended::Idle)
+    }
+}
+
+/// A gateway that did not arm has sent nothing, whatever it says: only its refusals stand.
+fn unarmed(report: Report) -> Report {
+    if let Report::Failed(Outcome::Temporary | Outcome::Permanent, _) = report {
+        report
+    } else {
+        let error = "the gateway sent nothing: it never said that it was about to".to_owned();
+        let failure = Failure {
+            traceback: error.clone(),
+            error,
+            phase: Some("arm".to_owned()),
+            ..Failure::default()
+        };
+        Report::Failed(Outcome::Temporary, failure)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -74,6 +74,8 @@ struct Shared {
     signal: Arc<Signal>,
     stopping: AtomicBool,
     done: AtomicBool,
+    /// Receivers whose answer was not waited for any longer.
+    given_up: AtomicU64,
     /// Kept after the end, for whoever asks late.
     failure: Mutex<Option<String>>,
 }
@@ -121,6 +123,7 @@ impl Engine {
             signal,
             stopping: AtomicBool::new(false),
             done: AtomicBool::new(false),
+            given_up: AtomicU64::new(0),
             failure: Mutex::default(),
         });
         let mut supervisor = Supervisor {
@@ -161,7 +164,12 @@ impl Engine {
 
     /// What came of the tries so far.
     pub fn tally(&self) -> Tally {
-        self.shared.lanes.iter().map(|lane| lane.tally()).sum()
+        let tried: Tally = self.shared.lanes.iter().map(|lane| lane.tally()).sum();
+        let given_up = self.shared.given_up.load(Ordering::Acquire);
+        Tally {
+            unconfirmed: tried.unconfirmed + given_up,
+            ..tried
+        }
     }
 
     /// Claims nothing more, waits for the replies under way, and ends. Returns at once.
@@ -389,7 +397,7 @@ impl Supervisor {
                 };
                 lane.push(&claims, routed.batches);
                 for (receiver, failure) in routed.unreadable {
-                    lane.settle(&receiver, Report::Failed(Outcome::Permanent, failure));
+                    lane.unsendable(&receiver, failure);
                 }
             }
         }
@@ -460,7 +468,11 @@ impl Supervisor {
             },
             now,
         );
-        result.and(left.map(|_| ()))
+        result.and(left.map(|reaped| {
+            self.shared
+                .given_up
+                .store(reaped.unknown as u64, Ordering::Release);
+        }))
     }
 }
 

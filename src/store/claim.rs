@@ -104,21 +104,19 @@ impl Store {
             let Some(backend) = backend_number(tx, backend)? else {
                 return Ok(Vec::new());
             };
-            let mut claims = match scope {
-                Scope::Job(job) => take_job(tx, engine, backend, job, limit, now)?,
+            match scope {
+                Scope::Job(job) => take_job(tx, engine, backend, job, limit, now),
                 Scope::DueAt(_) | Scope::Always => {
-                    take_due(tx, engine, backend, limit, scope.until(now), now)?
+                    take_due(tx, engine, backend, limit, scope.until(now), now)
                 }
-            };
-            claims.sort_by_key(|claim| (claim.standing.due_at, claim.receiver.id));
-            Ok(claims)
+            }
         })
     }
 
-    /// The sweep: what is past its time and still waiting will not be tried again. Returns how many receivers that was; call it until it is none.
+    /// The sweep: what is past its time and not armed will not be tried again; a claim of it ends, so that its arm fails. Returns how many receivers that was; call it until it is none.
     pub fn expire(&self, now: Timestamp) -> Result<usize, StoreError> {
         const SWEEP: &str = "SELECT id FROM receiver INDEXED BY receiver_expiry
-            WHERE expires_at <= ?1 AND expires_at IS NOT NULL AND due_at IS NOT NULL AND engine IS NULL AND NOT ignore_expiry";
+            WHERE expires_at <= ?1 AND expires_at IS NOT NULL AND due_at IS NOT NULL AND phase IS NOT 2 AND NOT ignore_expiry";
         let found = {
             let conn = self.writer();
             conn.prepare_cached(SWEEP)
@@ -130,7 +128,8 @@ impl Store {
         }
         self.write(|tx| {
             tx.prepare_cached(&format!(
-                "UPDATE receiver SET state = ?2, due_at = NULL, job = NULL WHERE id IN ({SWEEP} LIMIT 500)"
+                "UPDATE receiver SET state = ?2, due_at = NULL, job = NULL, epoch = epoch + (engine IS NOT NULL), engine = NULL, phase = NULL
+                 WHERE id IN ({SWEEP} LIMIT 500)"
             ))?
             .execute(params![millis(now), State::Expired.number()])
         })
@@ -224,9 +223,9 @@ fn take_due(
             },
             read_claim,
         )?;
-        for row in rows {
-            claims.push(row?);
-        }
+        let mut found: Vec<Claim> = rows.collect::<Result<_, _>>()?;
+        in_turn(&mut found);
+        claims.append(&mut found);
     }
     Ok(claims)
 }
@@ -242,13 +241,21 @@ fn take_job(
     let sql = format!(
         "UPDATE receiver SET engine = ?1, phase = 1, epoch = epoch + 1 WHERE id IN (
              SELECT id FROM receiver INDEXED BY receiver_job
-             WHERE job = ?2 AND backend_id = ?3 AND due_at <= ?4 AND engine IS NULL LIMIT ?5)
+             WHERE job = ?2 AND backend_id = ?3 AND due_at <= ?4 AND engine IS NULL ORDER BY priority DESC, due_at, id LIMIT ?5)
          RETURNING {CLAIM_COLUMNS}"
     );
-    tx.prepare_cached(&sql)?
+    let mut claims: Vec<Claim> = tx
+        .prepare_cached(&sql)?
         .query_map(
             params![engine, job.0, backend, millis(now), limit as i64],
             read_claim,
         )?
-        .collect()
+        .collect::<Result<_, _>>()?;
+    in_turn(&mut claims);
+    Ok(claims)
+}
+
+/// `RETURNING` promises no order: the longest due first.
+fn in_turn(claims: &mut [Claim]) {
+    claims.sort_by_key(|claim| (claim.standing.due_at, claim.receiver.id));
 }

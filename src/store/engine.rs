@@ -19,7 +19,8 @@ use super::{
 };
 use crate::message::Timestamp;
 
-/// A delivering process's place in the store. Dropped, it frees what it claimed and leaves; killed, its lock falls and others clean up.
+/// A delivering process's place in the store. [`Engine::leave`] frees what it holds; killed or dropped without that, its lock
+/// falls and others clean up.
 pub struct Engine {
     ledger: Arc<Ledger>,
     lease: Duration,
@@ -29,7 +30,7 @@ pub struct Engine {
     file: (u64, u64),
 }
 
-/// How an armed row of a dead engine ends: the settlement for a try of which nobody knows the end. `None`: leave it alone for now.
+/// How an armed row of a dead engine ends: the settlement for a try of which nobody knows the end.
 pub type Bury<'a> = dyn Fn(&str, &Claim, Timestamp) -> Settlement + 'a;
 
 /// What cleaning up after dead engines found.

@@ -271,15 +271,15 @@ impl Ledger {
         Ok(armed)
     }
 
-    /// All of the transaction's receivers or none: every fence is looked at before anything is written.
+    /// All of the transaction's receivers or none: every fence is looked at before anything is written. A row that is armed already under this
+    /// very claim is ours: a commit that seemed to fail had happened.
     fn write_arm(
         &self,
         conn: &Connection,
         request: &ArmRequest,
     ) -> rusqlite::Result<Vec<ReceiverId>> {
-        let mut fence = conn.prepare_cached(
-            "SELECT 1 FROM receiver WHERE id = ? AND epoch = ? AND engine = ? AND phase = 1",
-        )?;
+        let mut fence = conn
+            .prepare_cached("SELECT 1 FROM receiver WHERE id = ? AND epoch = ? AND engine = ?")?;
         let mut stale = Vec::new();
         for (receiver, epoch) in &request.receivers {
             if !fence.exists(params![receiver.0, epoch, self.engine])? {
@@ -291,7 +291,7 @@ impl Ledger {
         }
         let mut arm = conn.prepare_cached("UPDATE receiver SET phase = 2 WHERE id = ?")?;
         let mut begin = conn.prepare_cached(
-            "INSERT INTO attempt (receiver_id, epoch, started_at, tried_by) VALUES (?, ?, ?, ?)",
+            "INSERT INTO attempt (receiver_id, epoch, started_at, tried_by) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?;
         for (receiver, epoch) in &request.receivers {
             arm.execute([receiver.0])?;
@@ -456,7 +456,7 @@ fn correct(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite::Resu
                 .prepare_cached(
                     "UPDATE receiver SET state = ?1, due_at = NULL, sent_count = sent_count + 1, sent_at = ?2, job = NULL,
                                          epoch = epoch + 1, engine = NULL, phase = NULL
-                     WHERE id = ?3 AND phase IS NOT 2 AND state NOT IN (12, 13)",
+                     WHERE id = ?3 AND phase IS NOT 2 AND state <> ?1",
                 )?
                 .execute(params![State::Accepted.number(), millis(*ended_at), receiver.0])?;
             if corrected == 0 {

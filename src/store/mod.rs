@@ -27,7 +27,7 @@ use std::{
     fs::OpenOptions,
     os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -379,6 +379,3 @@ fn random_hex(n: usize) -> Result<String, StoreError> {
             hex
         }))
 }
-
-/// What the threads of one process share.
-pub type SharedStore = Arc<Store>;

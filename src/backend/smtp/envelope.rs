@@ -251,7 +251,8 @@ impl SmtpSession {
                     );
                 }
                 let failure = scene.refused(reply);
-                Err(trouble(failure, matches!(stopped.why, Stop::Denied(_))))
+                // 535: these credentials are wrong; 530: the server wants some.
+                Err(trouble(failure, reply.code() == 535))
             }
         }
     }

@@ -93,7 +93,12 @@ impl Lane {
         self.write_down(receiver, report, answered);
     }
 
-    /// The same; `answered` says that the server had a part in it: so the way works.
+    /// It can never be sent; the server was not asked.
+    pub(in crate::delivery) fn unsendable(&self, receiver: &Receiver, failure: Failure) {
+        self.write_down(receiver, Report::Failed(Outcome::Permanent, failure), false);
+    }
+
+    /// Writes it; `answered` says that the server had a part in it: so the way works.
     fn write_down(&self, receiver: &Receiver, report: Report, answered: bool) {
         let now = (self.clock)();
         let met_before = match &report {
