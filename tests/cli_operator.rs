@@ -226,6 +226,26 @@ fn a_query_that_cannot_be_read_is_wrong_usage_and_points_at_the_place() {
 }
 
 #[test]
+fn a_doubled_dash_is_wrong_usage_and_never_means_everybody() {
+    let postroom = three();
+    for query in [
+        "--status:sent",
+        "--nonsense:x",
+        "---",
+        "--",
+        "type:t --x",
+        "-",
+    ] {
+        for command in ["list", "resend", "cancel"] {
+            let ran = postroom.run(&[command, "--", query]).exit(2);
+            assert!(ran.stderr.contains('^'), "{query}: {ran:?}");
+        }
+    }
+    assert_eq!(postroom.count("status:not_sent"), 3);
+    assert_eq!(postroom.count("-\"--status\""), 3, "quoted it is a word");
+}
+
+#[test]
 fn an_action_needs_to_know_whom() {
     let postroom = three();
     for command in ["resend", "hold", "release", "cancel", "mark-sent"] {
@@ -329,7 +349,8 @@ fn a_resend_works_whatever_the_status_and_names_that_do_not_exist_are_said() {
     postroom.deliver();
     let ran = postroom.run(&["resend", "--yes", "--id", "1,77"]).ok();
     assert!(
-        ran.stdout.contains("1 receiver (1 Sent)") && ran.stdout.contains("1 of the numbers"),
+        ran.stdout.contains("1 receiver (1 Sent)")
+            && ran.stdout.contains("1 of the numbers"),
         "{ran:?}"
     );
     assert_eq!(postroom.deliver().sent, 1);

@@ -157,6 +157,14 @@ impl<'a> Words<'a> {
             if value.text.is_empty() {
                 return Err(empty(&value, field.as_ref(), negated && values.is_empty()));
             }
+            if negated && field.is_none() && !value.quoted && value.text.starts_with('-') {
+                // Taken as a word it would be found nowhere, and its negation everywhere.
+                let span = start..value.span.end;
+                return Err(QueryError::at(
+                    span,
+                    "one `-` stands in front of what must not hold, as in `-status:sent`; quote a word to search for it with its dash",
+                ));
+            }
             values.push(value);
             if !self.eat(',') {
                 break;
