@@ -2,7 +2,8 @@
 
 use std::{collections::HashSet, ops::ControlFlow};
 
-use clap::Subcommand;
+use anyhow::bail;
+use clap::{Subcommand, value_parser};
 
 use super::{
     Exit,
@@ -24,7 +25,7 @@ pub(super) struct Whom {
     /// Which receivers: words, field:value, -not; several are joined by a space. One that begins with `-` goes after `--`
     query: Vec<String>,
     /// These receivers, by number
-    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., conflicts_with = "query")]
+    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., allow_negative_numbers = true, value_parser = value_parser!(i64).range(1..), conflicts_with = "query")]
     id: Vec<i64>,
     /// Every receiver there is
     #[arg(long, conflicts_with_all = ["query", "id"])]
@@ -79,23 +80,21 @@ pub(super) fn run(globals: &Globals, act: &Act) -> Exit {
     let (words, target) = target(action, whom)?;
     if whom.dry_run {
         let would = globals.look(&config)?.affected(action, &target)?;
-        say(&summary(
-            &format!("{}: would touch", action.name()),
-            &would,
-            &target,
-        ))?;
+        somebody(&would, &target)?;
+        say(&outlook(action, &would, &target))?;
         return Ok(0);
     }
     let store = globals.open(&config)?;
     if !whom.yes {
         let would = store.reader()?.affected(action, &target)?;
-        let said = summary(&format!("{}: would touch", action.name()), &would, &target);
+        somebody(&would, &target)?;
+        let said = outlook(action, &would, &target);
         if would.total() == 0 {
             say(&said)?;
             return Ok(0);
         }
         tell(&said);
-        if !confirm(&format!("{} {}?", verb(action), receivers(would.total())))? {
+        if !confirm(&question(action, &receivers(would.total())))? {
             tell("Nothing was done.");
             return Ok(1);
         }
@@ -106,11 +105,10 @@ pub(super) fn run(globals: &Globals, act: &Act) -> Exit {
         ControlFlow::Continue(())
     });
     bar.finish_and_clear();
-    say(&summary(
-        &format!("{}: touched", action.name()),
-        &done?,
-        &target,
-    ))?;
+    let done = done?;
+    somebody(&done, &target)?;
+    let begin = format!("{}: touched", action.name());
+    say(&summary(&begin, &done, &target))?;
     Ok(0)
 }
 
@@ -135,13 +133,65 @@ fn target(action: Action, whom: &Whom) -> anyhow::Result<(String, Target)> {
     Ok((text, Target::Query(query)))
 }
 
-const fn verb(action: Action) -> &'static str {
+fn question(action: Action, whom: &str) -> String {
     match action {
-        Action::Resend => "Send again to",
-        Action::Hold => "Hold",
-        Action::Release => "Release",
-        Action::Cancel => "Cancel",
-        Action::MarkSent => "Mark as sent",
+        Action::Resend => format!("Mark {whom} for sending again?"),
+        Action::Hold => format!("Hold {whom}?"),
+        Action::Release => format!("Release {whom}?"),
+        Action::Cancel => format!("Cancel {whom}?"),
+        Action::MarkSent => format!("Mark {whom} as sent?"),
+    }
+}
+
+/// What an action would do, and what an operator has to know before it is done.
+fn outlook(action: Action, would: &Affected, target: &Target) -> String {
+    let mut lines = vec![summary(
+        &format!("{}: would touch", action.name()),
+        would,
+        target,
+    )];
+    if action == Action::Resend {
+        let mut warn = |n: u64, one: &str, more: &str| match n {
+            0 => {}
+            1 => lines.push(format!("1 of them is {one}")),
+            n => lines.push(format!("{n} of them are {more}")),
+        };
+        warn(
+            would.by_status[Status::Sent as usize],
+            "Sent: it goes out a second time",
+            "Sent: they go out a second time",
+        );
+        warn(
+            would.unconfirmed,
+            "unconfirmed: it may have arrived",
+            "unconfirmed: they may have arrived",
+        );
+    }
+    lines.join("\n")
+}
+
+/// How many numbers were asked for, and how many of them are no receiver's.
+fn numbers(affected: &Affected, target: &Target) -> (u64, u64) {
+    let Target::Ids(ids) = target else {
+        return (0, 0);
+    };
+    let asked = ids.iter().collect::<HashSet<_>>().len() as u64;
+    let known = affected.total() + affected.armed + affected.not_applicable;
+    (asked, asked.saturating_sub(known))
+}
+
+/// Numbers of which none exists are a mistake.
+fn somebody(affected: &Affected, target: &Target) -> anyhow::Result<()> {
+    match numbers(affected, target) {
+        (asked, missing) if missing == 0 || missing < asked => Ok(()),
+        (1, _) => {
+            bail!("there is no receiver of this number: `postroom list` shows which there are")
+        }
+        (asked, _) => {
+            bail!(
+                "none of these {asked} numbers is a receiver's: `postroom list` shows which there are"
+            )
+        }
     }
 }
 
@@ -169,13 +219,9 @@ fn summary(begin: &str, affected: &Affected, target: &Target) -> String {
         affected.not_applicable,
         "left alone: their status does not allow it",
     );
-    if let Target::Ids(ids) = target {
-        let known = affected.total() + affected.armed + affected.not_applicable;
-        let asked: HashSet<_> = ids.iter().collect();
-        left(
-            (asked.len() as u64).saturating_sub(known),
-            "of the numbers do not exist",
-        );
+    match numbers(affected, target).1 {
+        1 => left(1, "of the numbers does not exist"),
+        missing => left(missing, "of the numbers do not exist"),
     }
     parts.join("; ")
 }

@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', action = ArgAction::Set)]
     columns: Option<Vec<Column>>,
     /// How many at most; 0 is all
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = limit)]
     limit: usize,
     /// In which order
     #[arg(long, value_name = "ORDER", default_value = "newest")]
@@ -57,6 +57,11 @@ enum Sort {
     /// The earliest first
     #[value(alias = "id", alias = "created")]
     Oldest,
+}
+
+fn limit(text: &str) -> Result<usize, &'static str> {
+    text.parse()
+        .map_err(|_| "how many rows at most is a whole number; 0 is all")
 }
 
 /// The query language in a few lines, from its own table.

@@ -1,6 +1,7 @@
 use std::io::{self, BufWriter, Write};
 
 use anyhow::anyhow;
+use clap::value_parser;
 
 use super::{
     Exit,
@@ -18,7 +19,7 @@ use crate::{
 #[command(after_help = "Examples:\n  postroom show 104233\n  postroom show 104233 --format json")]
 pub(super) struct Args {
     /// The receiver's number, as `list` shows it
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", allow_negative_numbers = true, value_parser = value_parser!(i64).range(1..))]
     id: i64,
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "text")]

@@ -9,7 +9,7 @@ use super::{
     window::read_state,
 };
 use crate::{
-    message::{JobId, ReceiverId, State, Status, Timestamp},
+    message::{JobId, Reason, ReceiverId, State, Status, Timestamp},
     query::Query,
 };
 
@@ -276,6 +276,7 @@ fn sort(
             affected.armed += 1;
         } else if action.applies_to(state) {
             affected.by_status[state.status() as usize] += 1;
+            affected.unconfirmed += u64::from(state.reason() == Reason::Unconfirmed);
             applicable.push(ReceiverId(row.get(0)?));
         } else {
             affected.not_applicable += 1;

@@ -165,6 +165,8 @@ impl Action {
 pub struct Affected {
     /// Receivers changed, by the status they had before: in the order of [`Status::ALL`].
     pub by_status: [u64; 4],
+    /// Those of them that may have arrived: nobody knows.
+    pub unconfirmed: u64,
     /// Receivers left alone because they were being sent at that moment.
     pub armed: u64,
     /// Receivers left alone because the action means nothing to them.
