@@ -1,6 +1,9 @@
 //! How errors reach the person: on stderr, the whole chain, harmless; and which exit code they mean.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use super::output::tell;
 use crate::query::QueryError;
@@ -26,15 +29,25 @@ impl Usage {
 }
 
 /// Says why the arguments cannot be read, or answers `--help` and `--version`.
-pub(super) fn usage(error: &clap::Error) -> ExitCode {
+pub(super) fn usage(error: &clap::Error, purpose: Purpose) -> ExitCode {
     if error.use_stderr() {
         // It repeats the argument as it came.
         tell(error.render().to_string().trim_end());
-        return ExitCode::from(USAGE);
+        return ExitCode::from(wrong_usage(purpose));
     }
-    // When nobody listens there is nobody to tell.
-    let _ = error.print();
-    ExitCode::SUCCESS
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error.into(), Purpose::Show),
+    }
+}
+
+/// To monitoring, 2 is "critical", which a slip of the pen is not.
+fn wrong_usage(purpose: Purpose) -> u8 {
+    if purpose == Purpose::Watch {
+        UNKNOWN
+    } else {
+        USAGE
+    }
 }
 
 /// What a command is for, as far as its failure is concerned.
@@ -71,7 +84,7 @@ pub(super) fn report(failure: &anyhow::Error, purpose: Purpose) -> ExitCode {
     }
     tell(&format!("postroom: {told}"));
     ExitCode::from(if failure.is::<Usage>() {
-        USAGE
+        wrong_usage(purpose)
     } else if purpose == Purpose::Watch {
         UNKNOWN
     } else {

@@ -29,7 +29,7 @@ mod ways;
 
 use std::{ffi::OsString, process::ExitCode, sync::LazyLock};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use context::Globals;
 use error::Purpose;
@@ -79,9 +79,10 @@ static VERSION: LazyLock<String> =
 
 /// Reads the arguments, does what they say, and tells on stderr what went wrong.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return error::usage(&error),
+        Err(error) => return error::usage(&error, purpose_of(&arguments)),
     };
     let purpose = match &cli.command {
         Some(Command::Status(_)) => Purpose::Watch,
@@ -91,6 +92,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => error::report(&failure, purpose),
+    }
+}
+
+/// What the command is for in arguments that cannot be read.
+fn purpose_of(arguments: &[OsString]) -> Purpose {
+    let read = Cli::command()
+        .ignore_errors(true)
+        .try_get_matches_from(arguments);
+    match read {
+        Ok(matches) if matches.subcommand_name() == Some("status") => Purpose::Watch,
+        _ => Purpose::Do,
     }
 }
 
