@@ -7,7 +7,7 @@
 mod support;
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
     io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     path::Path,
@@ -20,7 +20,7 @@ use postroom::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use support::{Postroom, SOON, Setup, message};
+use support::{Postroom, SOON, Setup, message, several};
 
 fn status(postroom: &Postroom) -> (i32, Value) {
     let ran = postroom.run(&["status", "--format", "json"]);
@@ -242,6 +242,48 @@ fn status_is_well_warns_and_alarms() {
 }
 
 #[test]
+fn wrong_usage_of_status_is_no_alarm() {
+    let postroom = Setup::new().file("disk").build();
+    for arguments in [
+        &["status", "--foo"][..],
+        &["status", "--format", "yaml"],
+        &["--color", "never", "status", "more"],
+    ] {
+        postroom.run(arguments).exit(3);
+    }
+    postroom.run(&["list", "status", "--foo"]).exit(2);
+    postroom.run(&["status", "--help"]).ok();
+}
+
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    let postroom = Setup::new().file("disk").build();
+    for arguments in [&["--help"][..], &["--version"], &["list", "--help"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = postroom.command(arguments);
+        assert_eq!(command.stdout(full).status().unwrap().code(), Some(1));
+    }
+}
+
+#[test]
+fn a_pass_says_who_waits_for_a_paused_backend() {
+    let postroom = Setup::new().file("email").build();
+    postroom.submit(&several("m", 2));
+    postroom.run(&["backend", "email", "pause"]).ok();
+    let ran = postroom.run(&["deliver"]).ok();
+    assert_eq!(
+        ran.stderr,
+        "backend email is paused, 2 waiting: `postroom backend email resume`\n"
+    );
+    let ran = postroom.run(&["status"]).exit(1);
+    assert!(
+        ran.stdout.contains("2 receivers wait for a paused backend")
+            && !ran.stdout.contains("Nothing is due"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn a_backend_that_nobody_knows_is_a_slip_of_the_pen() {
     let postroom = Setup::new().file("email").build();
     for action in ["pause", "resume", "probe"] {
@@ -375,7 +417,13 @@ fn an_empty_variable_is_no_store_and_an_empty_flag_is_wrong_usage() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_first_signal_says_what_it_waits_for_and_a_second_ends_at_once() {
+    for command in ["run", "deliver"] {
+        twice_signalled(command);
+    }
+}
+
+fn twice_signalled(command: &str) {
     let server = Server::start(Script::accept_all().on(Phase::Dot, Action::stall())).unwrap();
     let postroom = Setup::new()
         .smtp("email", &server)
@@ -383,7 +431,7 @@ fn a_second_signal_ends_at_once() {
         .build();
     postroom.submit(&[message("a", "t", &["april@example.com"])]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
-        .arg("run")
+        .arg(command)
         .env("POSTROOM_CONFIG", postroom.config_path())
         .env("POSTROOM_STORE", postroom.store_path())
         .stderr(Stdio::piped())
@@ -392,7 +440,10 @@ fn a_second_signal_ends_at_once() {
     assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) == 1, SOON));
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(said.any(|line| line.unwrap().contains("a second signal ends at once")));
+    assert!(said.any(|line| {
+        line.unwrap()
+            .contains("waiting up to 30 s for answers under way; a second signal ends at once")
+    }));
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
     // Nobody knows what became of it: the next engine says so.

@@ -4,12 +4,16 @@ use clap::ValueEnum;
 
 use super::{
     Exit,
+    backend::states,
     context::Globals,
     engine,
     output::{json_line, say, tell},
     progress::progress,
 };
-use crate::delivery::{Tally, Work};
+use crate::{
+    delivery::{Tally, Work},
+    store::BackendState,
+};
 
 /// One pass: try once what is due now, then end; for cron
 #[derive(clap::Args)]
@@ -37,6 +41,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         "deliver",
         Work::Pass,
         |_| {},
+        |said| bar.suspend(|| tell(said)),
         |tally| {
             bar.set_position(tally.tried());
             bar.set_message(words(&tally));
@@ -47,6 +52,16 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let ran = ran?;
     if ran.stopped {
         tell("postroom: stopped by a signal before the pass was over");
+    }
+    let config = globals.config()?;
+    for backend in states(globals, &config)? {
+        let waiting = backend.waiting();
+        if backend.kind.is_some() && backend.state() == BackendState::Paused && waiting > 0 {
+            let name = backend.name.shown();
+            tell(&format!(
+                "backend {name} is paused, {waiting} waiting: `postroom backend {name} resume`"
+            ));
+        }
     }
     match args.format {
         Format::Json => json_line(io::stdout().lock(), &ran.tally)?,

@@ -33,12 +33,14 @@ pub(super) struct Ran {
     pub(super) stopped: bool,
 }
 
-/// Delivers from the configured store until the work is done or a signal comes: the first stops cleanly, the second ends at once.
+/// Delivers from the configured store until the work is done or a signal comes: the first stops cleanly, which is
+/// `told`, the second ends at once.
 pub(super) fn run(
     globals: &Globals,
     kind: &'static str,
     work: Work,
     started: impl FnOnce(&Store),
+    told: impl Fn(&str),
     mut tick: impl FnMut(Tally),
 ) -> anyhow::Result<Ran> {
     let config = globals.config()?;
@@ -66,9 +68,10 @@ pub(super) fn run(
     while !engine.is_done() {
         if !stopped && stop.load(Ordering::Acquire) {
             stopped = true;
-            tracing::info!(
-                "stopping: waiting for the answers under way; a second signal ends at once"
-            );
+            let patience = PATIENCE.as_secs();
+            told(&format!(
+                "stopping: waiting up to {patience} s for answers under way; a second signal ends at once and leaves them unknown"
+            ));
             engine.stop();
         }
         tick(engine.tally());

@@ -1,4 +1,4 @@
-use super::{Exit, context::Globals, deliver::words, engine};
+use super::{Exit, context::Globals, deliver::words, engine, output::tell};
 use crate::delivery::Work;
 
 /// The service: deliver what is due, until SIGTERM or Ctrl-C
@@ -17,7 +17,7 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     let started = |store: &crate::store::Store| {
         tracing::info!(store = %store.path().display(), backends = names.join(", "), "delivering");
     };
-    let ran = engine::run(globals, "run", Work::Forever, started, |_| {})?;
+    let ran = engine::run(globals, "run", Work::Forever, started, tell, |_| {})?;
     tracing::info!(stopped = ran.stopped, "ended: {}", words(&ran.tally));
     Ok(0)
 }

@@ -31,7 +31,7 @@ const ENOUGH: u64 = 10_000;
   1  warning: a backend is paused, or down with nobody waiting for it; a receiver has been due for 10 minutes; one
      that was handed over within the last day is Error (exhausted, permanent, expired, unconfirmed); an engine hangs
   2  critical: a backend is down and receivers wait for it; a receiver has been due for an hour
-  3  could not look
+  3  could not look, wrong usage too
 
 Examples:
   postroom status
@@ -171,6 +171,15 @@ impl Seen {
         problems
     }
 
+    /// How many wait for a backend that is paused: due or not, nobody tries them.
+    fn paused(&self) -> u64 {
+        self.backends
+            .iter()
+            .filter(|backend| backend.state() == BackendState::Paused)
+            .map(State::waiting)
+            .sum()
+    }
+
     fn text(
         &self,
         out: &mut dyn Write,
@@ -188,7 +197,10 @@ impl Seen {
         writeln!(out, "{}", counts.join(", "))?;
         match self.oldest_due {
             Some(due) => writeln!(out, "Oldest due {}", local(due))?,
-            None => writeln!(out, "Nothing is due")?,
+            None => match self.paused() {
+                0 => writeln!(out, "Nothing is due")?,
+                n => writeln!(out, "Nothing else is due: {} for a paused backend", wait(n))?,
+            },
         }
         for engine in &self.engines {
             let EngineRow {
@@ -245,6 +257,11 @@ impl Seen {
             engines: self.engines.iter().map(engine).collect(),
         }
     }
+}
+
+fn wait(n: u64) -> String {
+    let verb = if n == 1 { "waits" } else { "wait" };
+    format!("{} {verb}", receivers(n))
 }
 
 #[derive(Serialize)]
