@@ -236,7 +236,12 @@ fn always(_: &State) -> Option<&'static str> {
 }
 
 fn needs_row(state: &State) -> Option<&'static str> {
-    state.table.cursor.is_none().then_some("there is no row")
+    let why = if state.table.failed.is_some() {
+        "the rows could not be read"
+    } else {
+        "there is no row"
+    };
+    state.table.cursor.is_none().then_some(why)
 }
 
 fn needs_marks(state: &State) -> Option<&'static str> {

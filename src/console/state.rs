@@ -205,7 +205,7 @@ impl State {
 
     /// Shows the first frame no later than this is true: the rows, or why there are none, are known.
     pub fn is_ready(&self) -> bool {
-        self.table.loaded || self.trouble.is_some()
+        self.table.loaded || self.table.failed.is_some() || self.trouble.is_some()
     }
 }
 
@@ -240,9 +240,20 @@ pub struct Table {
     pub loaded: bool,
     /// How many match.
     pub count: Option<Count>,
+    /// Why the rows of this query are not known, when the store could not answer.
+    pub failed: Option<DisplayText>,
 }
 
 impl Table {
+    /// The rows of the query could not be read: none is shown, since those on hand belong to another one.
+    pub(super) fn fail(&mut self, why: DisplayText) {
+        *self = Self {
+            asked: std::mem::take(&mut self.asked),
+            failed: Some(why),
+            ..Self::default()
+        };
+    }
+
     /// Where a receiver stands among the rows.
     pub fn index_of(&self, id: ReceiverId) -> Option<usize> {
         self.rows.binary_search_by(|row| id.cmp(&row.id)).ok()

@@ -26,6 +26,8 @@ pub(super) struct Memory {
     pub(super) version: u64,
     /// Every question is answered with this error.
     pub(super) broken: Option<String>,
+    /// Questions for rows are answered with this error.
+    pub(super) unreadable: Option<String>,
     /// How many questions were answered.
     pub(super) answered: usize,
 }
@@ -146,6 +148,9 @@ impl Source for Memory {
     fn answer(&mut self, question: &Question) -> Result<Answer, String> {
         self.answered += 1;
         if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        if let (Some(error), Question::Window(_)) = (&self.unreadable, question) {
             return Err(error.clone());
         }
         Ok(match question {

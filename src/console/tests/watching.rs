@@ -35,15 +35,15 @@ fn a_store_that_cannot_be_read_says_so_and_recovers() {
     let mut memory = Memory::of(100);
     memory.broken = Some("disk I/O error".to_owned());
     let mut console = Console::open(memory);
-    assert!(console.footer().contains("disk I/O error"));
+    assert!(console.screen().contains("disk I/O error"));
     console.press("j k G g 3 space r y enter tab");
     console.store.broken = None;
     console.tick();
     console.tick();
     assert!(
-        !console.footer().contains("disk I/O error"),
+        !console.screen().contains("disk I/O error"),
         "{}",
-        console.footer()
+        console.screen()
     );
     assert_eq!(console.shown().first(), Some(&96));
 }
@@ -63,4 +63,37 @@ fn an_empty_store_says_so() {
     assert_eq!(console.cursor(), Some(1));
     console.press("/").type_in("nobody").press("enter");
     assert!(console.screen().contains("Nothing matches"));
+}
+
+#[test]
+fn a_query_that_the_store_cannot_answer_shows_the_error_in_full_and_no_rows_of_another_one() {
+    let mut console = Console::open(Memory::of(100));
+    let why = "the store cannot be read: database disk image is malformed (page 1204 of the index over failures); `postroom check` looks at it";
+    console.store.unreadable = Some(why.to_owned());
+    console.press("3");
+    let screen = console.screen();
+    let words: Vec<&str> = screen.split_whitespace().collect();
+    assert!(words.join(" ").contains(why), "{screen}");
+    assert!(!screen.contains("@example"), "no old row: {screen}");
+    assert!(!screen.contains("match"), "{screen}");
+    for (key, hint) in [("a", "all"), ("space", "mark"), ("r", "resend")] {
+        console.press(key);
+        let reason = format!("{hint}: the rows could not be read");
+        assert!(console.footer().contains(&reason), "{}", console.footer());
+    }
+    assert!(console.state.marks.is_empty() && console.orders().is_empty());
+    console.store.unreadable = None;
+    console.tick();
+    assert_eq!(console.shown().first(), Some(&96));
+    assert!(!console.screen().contains("malformed"));
+}
+
+#[test]
+fn rows_that_could_not_be_read_again_stay_since_they_belong_to_the_query() {
+    let mut console = Console::open(Memory::of(100));
+    console.store.unreadable = Some("disk I/O error".to_owned());
+    console.store.version += 1;
+    console.tick();
+    assert_eq!(console.shown().first(), Some(&100));
+    assert!(console.footer().contains("disk I/O error"));
 }

@@ -104,6 +104,13 @@ fn failed(state: &mut State, sort: Sort, error: &str, out: &mut Out) {
         Sort::Window => {
             state.table.jumping = false;
             state.deferred.clear();
+            if !state.table.loaded {
+                state.table.fail(DisplayText::line(error));
+                state.range = None;
+                moves::read_detail(state, out);
+                state.asks.set_stale(sort);
+                return out.draw();
+            }
         }
         Sort::Affected => jobs::refuse(state, out),
         Sort::Range => state.range = None,

@@ -26,6 +26,7 @@ pub(super) fn jump(state: &mut State, at: At, out: &mut Out) {
     state.deferred.clear();
     if !matches!(at, At::Newest | At::Oldest) || state.table.cursor.is_none() {
         state.table.loaded = false;
+        state.table.failed = None;
     }
     read(state, at, out);
 }
@@ -166,6 +167,7 @@ pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window,
     table.newest = window.newest;
     table.oldest = window.oldest;
     table.loaded = true;
+    table.failed = None;
     table.gone = None;
     match question.at {
         At::Newest => (table.cursor, table.line) = (first, 0),

@@ -56,8 +56,11 @@ fn said(state: &State, room: usize) -> Pieces {
     let mut pieces = Pieces::new(theme);
     let word = match (&state.hint, &state.trouble, &state.report) {
         (Some(hint), _, _) => Some((&hint.text, hint.bad)),
-        (None, Some((_, trouble)), _) => Some((trouble, true)),
-        (None, None, Some(report)) if state.place() != Place::Question => {
+        // What stands in the table already is not said twice.
+        (None, Some((_, trouble)), _) if state.table.failed.as_ref() != Some(trouble) => {
+            Some((trouble, true))
+        }
+        (None, _, Some(report)) if state.place() != Place::Question => {
             Some((&report.text, report.bad))
         }
         _ => None,

@@ -143,7 +143,9 @@ fn right(state: &State, short: bool) -> Pieces {
         let word = if short { "" } else { " match" };
         pieces.push(Role::Plain, format!("{count}{word}"));
     }
-    if !state.table.loaded {
+    if state.table.failed.is_some() {
+        pieces.push(Role::Problem, "not read");
+    } else if !state.table.loaded {
         pieces.push(Role::Label, "reading…");
     }
     if !state.marks.is_empty() {

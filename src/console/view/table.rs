@@ -119,7 +119,16 @@ fn newer(state: &State, area: Rect, buffer: &mut Buffer) {
 }
 
 fn empty(state: &State, area: Rect, buffer: &mut Buffer) {
-    let word = if !state.table.loaded {
+    let failed = state.table.failed.as_ref();
+    let told = failed.map(|why| format!("The store did not answer: {why}"));
+    let role = if told.is_some() {
+        Role::Problem
+    } else {
+        Role::Label
+    };
+    let word = if let Some(told) = &told {
+        told.as_str()
+    } else if !state.table.loaded {
         "reading…"
     } else if state.table.asked.query.terms.is_empty() {
         "There are no receivers in the store yet."
@@ -144,7 +153,7 @@ fn empty(state: &State, area: Rect, buffer: &mut Buffer) {
         )
     {
         Pieces::new(state.setup.theme)
-            .with(Role::Label, piece)
+            .with(role, piece)
             .draw(line, buffer);
     }
 }
