@@ -102,7 +102,7 @@ pub enum Answer {
     /// See [`Question::Range`].
     Range(Vec<ReceiverId>),
     /// See [`Question::Affected`].
-    Affected(Affected),
+    Affected(Reach),
     /// See [`Question::Marks`].
     Marks {
         /// All that are marked.
@@ -112,6 +112,17 @@ pub enum Answer {
     },
     /// See [`Question::Count`].
     Count(Count),
+}
+
+/// What an action would touch, and what an operator should know of it beforehand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// How many of which status.
+    pub affected: Affected,
+    /// Of those that a resend would touch, the ones whose last try ended unknown: they may have the message.
+    pub unconfirmed: u64,
+    /// Of those that a resend would touch, the ones that an operator holds back.
+    pub held: u64,
 }
 
 /// Neighbouring rows, newest first.

@@ -1,10 +1,12 @@
 //! Answers from the store, over a connection of its own.
 
-use super::question::{Answer, At, COUNT_CAP, Question, RANGE_CAP, Source, Window, WindowQuestion};
+use super::question::{
+    Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Window, WindowQuestion,
+};
 use crate::{
-    message::ReceiverId,
+    message::{Reason, ReceiverId},
     query::{Predicate, Query, Term},
-    store::{Anchor, Count, Reader, Row, StoreError, Target},
+    store::{Action, Anchor, Count, Reader, Row, StoreError, Target},
 };
 
 /// Ids in one query: far below what a statement may bind.
@@ -39,9 +41,7 @@ impl StoreSource {
                 newest,
                 oldest,
             } => Answer::Range(self.range(query, *newest, *oldest)?),
-            Question::Affected { action, target } => {
-                Answer::Affected(reader.affected(*action, target)?)
-            }
+            Question::Affected { action, target } => Answer::Affected(self.reach(*action, target)?),
             Question::Marks { marks, query } => {
                 let everything = Query::default();
                 Answer::Marks {
@@ -153,6 +153,23 @@ impl StoreSource {
         Ok(ids)
     }
 
+    fn reach(&self, action: Action, target: &Target) -> Result<Reach, StoreError> {
+        let affected = self.reader.affected(action, target)?;
+        let of = |reason| self.marked(target, &for_reason(reason));
+        let (unconfirmed, held) = if action == Action::Resend {
+            (of(Reason::Unconfirmed)?, of(Reason::Held)?)
+        } else {
+            (0, 0)
+        };
+        // Those being sent at this moment are among the counted, and left alone.
+        let most = affected.total();
+        Ok(Reach {
+            affected,
+            unconfirmed: unconfirmed.min(most),
+            held: held.min(most),
+        })
+    }
+
     /// How many of the marks match a query.
     fn marked(&self, marks: &Target, query: &Query) -> Result<u64, StoreError> {
         match marks {
@@ -183,6 +200,16 @@ impl StoreSource {
 fn and(one: &Query, other: &Query) -> Query {
     Query {
         terms: one.terms.iter().chain(&other.terms).cloned().collect(),
+    }
+}
+
+fn for_reason(reason: Reason) -> Query {
+    Query {
+        terms: vec![Term {
+            negated: false,
+            predicate: Predicate::Reason(vec![reason]),
+            span: 0..0,
+        }],
     }
 }
 

@@ -12,13 +12,13 @@ use super::{
     effect::{JobId, Order},
     layout::{Areas, Focus},
     query_line::QueryLine,
-    question::Sort,
+    question::{Reach, Sort},
     theme::Theme,
 };
 use crate::{
     message::{DisplayText, ReceiverId, Timestamp},
     query::Query,
-    store::{Affected, BackendRow, Count, Counts, Detail, Row, Target},
+    store::{BackendRow, Count, Counts, Detail, Row, Target},
 };
 
 /// What does not change while the console runs.
@@ -369,7 +369,7 @@ pub enum Confirm {
         /// What.
         order: Order,
         /// What it would touch; `None` while that is being counted. Until then no key confirms.
-        affected: Option<Affected>,
+        reach: Option<Reach>,
         /// How many of them are marked and not shown.
         hidden: u64,
         /// The one receiver that is meant, when it is the cursor's and not a mark.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     console::effect::Outcome, console::state::Confirm, console::state::Overlay, delivery::Tally,
-    store::Action, store::Affected, store::Target,
+    message::State as Of, store::Action, store::Affected, store::Target,
 };
 
 #[test]
@@ -11,7 +11,7 @@ fn resending_the_cursors_row_takes_two_keys() {
     let mut console = Console::open(Memory::of(100));
     console.press("3 r");
     assert!(
-        console.screen().contains("Resend 96 to"),
+        console.screen().contains("Resend receiver 96 to"),
         "{}",
         console.screen()
     );
@@ -72,6 +72,28 @@ fn a_question_says_by_status_what_it_would_touch_and_warns_of_second_copies() {
         "[y/N]",
     ] {
         assert!(screen.contains(words), "{words} in\n{screen}");
+    }
+}
+
+#[test]
+fn a_question_warns_of_those_that_may_have_arrived_and_of_held_ones() {
+    for (width, height) in [(80, 24), (40, 10)] {
+        let mut store = Memory::of(100);
+        for id in [100, 99, 98] {
+            store.set(id, Of::FailedUnconfirmed);
+        }
+        store.set(97, Of::ErrorUnconfirmed);
+        store.set(96, Of::FailedHeld);
+        let mut console = Console::sized(store, width, height);
+        console.press("r");
+        let words = |console: &Console| console.screen().replace(['│', '\n'], " ");
+        let of_one = "This one may have arrived already";
+        assert!(words(&console).contains(of_one), "{}", console.screen());
+        console.press("n v j j j j v r");
+        let screen = words(&console);
+        for words in ["4 may have arrived already", "1 held", "[y/N]"] {
+            assert!(screen.contains(words), "{words} in\n{}", console.screen());
+        }
     }
 }
 

@@ -7,13 +7,14 @@ use serde_json::json;
 use super::at;
 use crate::{
     console::question::{
-        Answer, At, COUNT_CAP, Question, RANGE_CAP, Source, Window, WindowQuestion,
+        Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Window, WindowQuestion,
     },
     message::{
-        Attempt, AttemptId, Body, Content, MessageId, Outcome, ReceiverId, State, Status, Text,
+        Attempt, AttemptId, Body, Content, MessageId, Outcome, Reason, ReceiverId, State, Status,
+        Text,
     },
     query::{Is, Predicate, Query, To},
-    store::{Affected, BackendRow, BackendState, Count, Counts, Detail, Row, Target},
+    store::{BackendRow, BackendState, Count, Counts, Detail, Row, Target},
 };
 
 /// A store in memory.
@@ -181,15 +182,18 @@ impl Source for Memory {
                     .collect(),
             ),
             Question::Affected { target, .. } => {
-                let mut affected = Affected::default();
+                let mut reach = Reach::default();
                 for row in self.targeted(target) {
                     if self.armed.contains(&row.id.0) {
-                        affected.armed += 1;
+                        reach.affected.armed += 1;
                     } else {
-                        affected.by_status[row.state.status() as usize] += 1;
+                        reach.affected.by_status[row.state.status() as usize] += 1;
+                        let reason = row.state.reason();
+                        reach.unconfirmed += u64::from(reason == Reason::Unconfirmed);
+                        reach.held += u64::from(reason == Reason::Held);
                     }
                 }
-                Answer::Affected(affected)
+                Answer::Affected(reach)
             }
             Question::Marks { marks, query } => {
                 let rows = self.targeted(marks);

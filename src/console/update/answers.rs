@@ -66,8 +66,8 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
             moves::take_detail(state, *id, detail, out);
         }
         (Question::Range { .. }, Answer::Range(ids)) => marks::take_range(state, ids, out),
-        (Question::Affected { .. }, Answer::Affected(affected)) => {
-            jobs::take_affected(state, affected, out);
+        (Question::Affected { .. }, Answer::Affected(reach)) => {
+            jobs::take_reach(state, reach, out);
         }
         (Question::Marks { .. }, Answer::Marks { total, shown }) => {
             let counts = Some(MarkCounts {

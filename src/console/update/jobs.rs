@@ -5,11 +5,11 @@ use crate::{
     console::{
         courier::tally_in_words,
         effect::{Effect, JobId, JobNews, Order, Outcome},
-        question::{Question, Sort},
+        question::{Question, Reach, Sort},
         state::{Confirm, Job, Notice, Overlay, Phase, State},
         text::{counted, grouped},
     },
-    store::{Action, Affected},
+    store::Action,
 };
 
 /// Asks whether to do something to the marks, or to the cursor's receiver.
@@ -39,7 +39,7 @@ pub(super) fn propose(state: &mut State, action: Action, out: &mut Out) {
     let order = Order { action, target };
     state.overlay = Some(Overlay::Confirm(Confirm::Order {
         order,
-        affected: None,
+        reach: None,
         hidden,
         only,
     }));
@@ -47,16 +47,14 @@ pub(super) fn propose(state: &mut State, action: Action, out: &mut Out) {
 }
 
 /// What the proposed action would touch.
-pub(super) fn take_affected(state: &mut State, answer: Affected, out: &mut Out) {
-    let Some(Overlay::Confirm(Confirm::Order {
-        order, affected, ..
-    })) = &mut state.overlay
-    else {
+pub(super) fn take_reach(state: &mut State, answer: Reach, out: &mut Out) {
+    let Some(Overlay::Confirm(Confirm::Order { order, reach, .. })) = &mut state.overlay else {
         return;
     };
-    if answer.total() == 0 {
+    let affected = &answer.affected;
+    if affected.total() == 0 {
         let name = order.action.name();
-        let why = match (answer.armed, answer.not_applicable) {
+        let why = match (affected.armed, affected.not_applicable) {
             (0, 0) => "none of them is in the store any more".to_owned(),
             (0, other) => format!("{} not in a state for it", counted(other, "receiver")),
             (armed, _) => format!("{} being sent right now", counted(armed, "receiver")),
@@ -64,7 +62,7 @@ pub(super) fn take_affected(state: &mut State, answer: Affected, out: &mut Out) 
         state.overlay = None;
         state.hint = Some(Notice::bad(&format!("nothing to {name}: {why}")));
     } else {
-        *affected = Some(answer);
+        *reach = Some(answer);
     }
     out.draw();
 }
@@ -77,7 +75,7 @@ pub(super) fn confirm(state: &mut State, out: &mut Out) {
         }
         Some(Overlay::Confirm(Confirm::Order {
             order,
-            affected: Some(affected),
+            reach: Some(reach),
             only,
             ..
         })) => {
@@ -87,7 +85,7 @@ pub(super) fn confirm(state: &mut State, out: &mut Out) {
             state.jobs.push(Job {
                 id,
                 order: order.clone(),
-                expected: affected.total(),
+                expected: reach.affected.total(),
                 phase: Phase::Marking(0),
                 stopping: false,
             });

@@ -10,6 +10,7 @@ use super::Pieces;
 use crate::{
     console::{
         effect::Order,
+        question::Reach,
         state::{Confirm, State},
         text::{self, counted, grouped},
         theme::Role,
@@ -100,21 +101,19 @@ fn lines(state: &State, confirm: &Confirm, room: usize, short: bool) -> Vec<Piec
         Confirm::Quit => quit(&mut lines),
         Confirm::Order {
             order,
-            affected,
+            reach,
             hidden,
             only,
         } => {
-            lines.say(
-                Role::Title,
-                &question(order, affected.as_ref(), only.as_deref()),
-            );
-            if let Some(affected) = affected {
-                touched(&mut lines, order, affected, *hidden, only.is_some());
+            let affected = reach.as_ref().map(|reach| &reach.affected);
+            lines.say(Role::Title, &question(order, affected, only.as_deref()));
+            if let Some(reach) = reach {
+                touched(&mut lines, order, reach, *hidden, only.is_some());
             }
         }
     }
     let answer = match confirm {
-        Confirm::Order { affected: None, .. } => "counting…",
+        Confirm::Order { reach: None, .. } => "counting…",
         _ => "[y/N]",
     };
     if !short {
@@ -157,7 +156,7 @@ fn verb(action: Action) -> &'static str {
 fn question(order: &Order, affected: Option<&Affected>, only: Option<&Row>) -> String {
     let verb = verb(order.action);
     match (only, affected) {
-        (Some(row), _) => format!("{verb} {} to {}?", row.id, row.identity.shown()),
+        (Some(row), _) => format!("{verb} receiver {} to {}?", row.id, row.identity.shown()),
         (None, Some(affected)) => {
             format!("{verb} {}?", counted(affected.total(), "marked receiver"))
         }
@@ -165,7 +164,8 @@ fn question(order: &Order, affected: Option<&Affected>, only: Option<&Row>) -> S
     }
 }
 
-fn touched(lines: &mut Lines<'_>, order: &Order, affected: &Affected, hidden: u64, only: bool) {
+fn touched(lines: &mut Lines<'_>, order: &Order, reach: &Reach, hidden: u64, only: bool) {
+    let affected = &reach.affected;
     let theme = lines.state.setup.theme;
     let some = || {
         Status::ALL
@@ -198,6 +198,25 @@ fn touched(lines: &mut Lines<'_>, order: &Order, affected: &Affected, hidden: u6
                     format!("{} were", grouped(sent))
                 }
             )
+        };
+        lines.say(Role::Warning, &words);
+    }
+    if reach.unconfirmed > 0 {
+        let words = if only {
+            "This one may have arrived already: it may get the message a second time.".to_owned()
+        } else {
+            format!(
+                "{} may have arrived already: they may get the message a second time.",
+                grouped(reach.unconfirmed)
+            )
+        };
+        lines.say(Role::Warning, &words);
+    }
+    if reach.held > 0 {
+        let words = if only {
+            "This one is held: it goes out all the same.".to_owned()
+        } else {
+            format!("{} held: they go out all the same.", grouped(reach.held))
         };
         lines.say(Role::Warning, &words);
     }
