@@ -13,8 +13,8 @@ use postroom::{
     message::{Outcome, ReceiverId, State, Status, Submission, Timestamp},
     query::Query,
     store::{
-        Acting, Action, Affected, Anchor, ArmRequest, Claim, Record, Scope, Settlement, Store,
-        Target, engine::Engine,
+        Acting, Action, Affected, Anchor, ArmRequest, Claim, Ledger, Record, Scope, Settlement,
+        Store, Target, engine::Engine,
     },
 };
 use proptest::prelude::*;
@@ -38,6 +38,11 @@ enum Op {
     },
     Crash {
         engine: usize,
+    },
+    /// An answer that a process believed dead writes after all.
+    Late {
+        pick: usize,
+        outcome: Outcome,
     },
     Reap,
     Act {
@@ -63,6 +68,8 @@ fn ops() -> impl Strategy<Value = Op> {
         5 => (0_usize..2, any::<usize>(), prop::sample::select(Outcome::ALL.to_vec()))
             .prop_map(|(engine, pick, outcome)| Op::Settle { engine, pick, outcome }),
         1 => (0_usize..2).prop_map(|engine| Op::Crash { engine }),
+        2 => (any::<usize>(), prop::sample::select(vec![Outcome::Accepted, Outcome::Temporary, Outcome::Permanent]))
+            .prop_map(|(pick, outcome)| Op::Late { pick, outcome }),
         2 => Just(Op::Reap),
         3 => (action, any::<usize>()).prop_map(|(action, pick)| Op::Act { action, pick }),
         1 => Just(Op::ResendFailed),
@@ -80,6 +87,8 @@ struct World {
     folder: tempfile::TempDir,
     store: Arc<Store>,
     engines: Vec<Holder>,
+    /// What engines had armed when they were taken for dead.
+    graves: Vec<(Arc<Ledger>, Claim)>,
     now: Timestamp,
     policy: Policy,
     receivers: i64,
@@ -102,6 +111,7 @@ impl World {
             folder,
             store,
             engines: Vec::new(),
+            graves: Vec::new(),
             now,
             policy,
             receivers: 0,
@@ -244,7 +254,30 @@ impl World {
                     let copies = self.copies.get_mut(&claim.receiver.id).unwrap();
                     copies.0 += 1;
                     copies.1 += 1;
+                    let ledger = Arc::clone(old.place.ledger());
+                    self.graves.push((ledger, claim.clone()));
                 }
+            }
+            Op::Late { pick, outcome } => {
+                if self.graves.is_empty() {
+                    return;
+                }
+                let (ledger, claim) = self.graves.remove(pick % self.graves.len());
+                ledger.settle(self.settlement(&claim, outcome));
+                ledger.flush().unwrap();
+                let row = self
+                    .store
+                    .reader()
+                    .unwrap()
+                    .detail(claim.receiver.id)
+                    .unwrap()
+                    .unwrap()
+                    .row;
+                let sent = row.state.status() == Status::Sent;
+                assert!(
+                    outcome != Outcome::Accepted || sent || row.sending,
+                    "what was accepted is Sent: {row:?}"
+                );
             }
             Op::Reap => {
                 let bury =
