@@ -327,6 +327,79 @@ fn without_a_terminal_an_action_wants_yes_and_touches_nothing() {
     assert_eq!(postroom.count("is:held"), 0);
 }
 
+/// What `postroom list` writes to a pseudo-terminal of this width, line by line.
+fn listed_at(postroom: &Postroom, width: usize, arguments: &[&str]) -> Vec<String> {
+    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    rustix::pty::grantpt(&master).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+    let name = Path::new(std::str::from_utf8(name.as_bytes()).unwrap());
+    let terminal = OpenOptions::new().write(true).open(name).unwrap();
+    let sized = Command::new("stty")
+        .args(["cols", &width.to_string(), "rows", "24", "-F"])
+        .arg(name)
+        .status()
+        .unwrap();
+    assert!(sized.success());
+    let mut child = postroom
+        .command(&[&["list", "--color", "never"], arguments].concat())
+        .stdout(terminal)
+        .spawn()
+        .unwrap();
+    let (mut master, mut seen, mut some) = (File::from(master), Vec::new(), [0; 4096]);
+    // The terminal hangs up with its last writer.
+    while let Ok(n @ 1..) = master.read(&mut some) {
+        seen.extend(&some[..n]);
+    }
+    assert!(child.wait().unwrap().success());
+    let text = String::from_utf8(seen).unwrap();
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn a_list_fits_the_terminal_and_keeps_what_an_operator_needs() {
+    let postroom = Setup::new().file("disk").build();
+    let mut line = message("a", "deadline_moved", &["april.oneil@students.example.com"]);
+    line["content"]["en"]["subject"] = json!("The deadline of the second assignment was moved");
+    postroom.submit(&[line]);
+    for (width, headings) in [
+        (60, &["ID", "To", "Subject", "Status"][..]),
+        (80, &["ID", "To", "Subject", "Status", "Reason"]),
+        (
+            100,
+            &[
+                "ID", "Created", "To", "Subject", "Failed", "Status", "Reason",
+            ],
+        ),
+        (
+            145,
+            &[
+                "ID", "Created", "User", "To", "Subject", "Failed", "Ok", "Status", "Reason",
+                "Sent", "Type",
+            ],
+        ),
+    ] {
+        let lines = listed_at(&postroom, width, &[]);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), headings);
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= width),
+            "{lines:#?}"
+        );
+        for word in ["april.oneil@stu", "The deadline of", "Not sent"] {
+            assert!(lines[1].contains(word), "{width}: {lines:#?}");
+        }
+    }
+    let exact = listed_at(&postroom, 80, &["--columns", "id,user,ok"]);
+    assert_eq!(exact[0], "ID  User         Ok");
+    let piped = postroom.run(&["list"]).ok().stdout;
+    assert!(
+        piped.contains("The deadline of the second assignment was moved"),
+        "{piped}"
+    );
+    assert!(piped.contains("Type"), "{piped}");
+}
+
 /// Runs `postroom hold --all` at a pseudo-terminal and types this at its question: the exit code, and what stood on the terminal up to the question.
 fn hold_all_answering(postroom: &Postroom, answer: &str) -> (Option<i32>, String) {
     let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();

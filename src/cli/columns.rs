@@ -2,7 +2,10 @@
 
 use clap::ValueEnum;
 
-use super::output::{local, utc};
+use super::{
+    output::{local, utc},
+    table::GAP,
+};
 use crate::{
     message::{Delivery, DisplayText, Text},
     store::Row,
@@ -40,7 +43,7 @@ pub(super) enum Column {
 
 impl Column {
     /// What Devilry's admin list shows, and the reason.
-    pub(super) const USUAL: [Self; 11] = [
+    const USUAL: [Self; 11] = [
         Self::Id,
         Self::Created,
         Self::User,
@@ -53,6 +56,41 @@ impl Column {
         Self::Sent,
         Self::Type,
     ];
+
+    /// As many of the usual ones as fit on a line of this width, at least ID, To, Subject and Status; all of them where there is no line to fit on.
+    pub(super) fn usual(room: Option<usize>) -> Vec<Self> {
+        // The ones that an operator needs first come first, with the width that makes each worth showing.
+        const WANTED: [(Column, usize); 11] = [
+            (Column::Id, 7),
+            (Column::To, 18),
+            (Column::Subject, 18),
+            (Column::Status, 8),
+            (Column::Reason, 11),
+            (Column::Created, 16),
+            (Column::Failed, 6),
+            (Column::User, 8),
+            (Column::Type, 10),
+            (Column::Sent, 16),
+            (Column::Ok, 2),
+        ];
+        let Some(room) = room else {
+            return Self::USUAL.to_vec();
+        };
+        let mut taken = 0;
+        let wanted: Vec<_> = WANTED
+            .iter()
+            .enumerate()
+            .take_while(|(index, (_, width))| {
+                taken += width + if *index == 0 { 0 } else { GAP.len() };
+                *index < 4 || taken <= room
+            })
+            .map(|(_, (column, _))| *column)
+            .collect();
+        Self::USUAL
+            .into_iter()
+            .filter(|column| wanted.contains(column))
+            .collect()
+    }
 
     /// The heading in a table.
     pub(super) const fn heading(self) -> &'static str {

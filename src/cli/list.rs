@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// How to write them
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
-    /// Which columns, for table and tsv
+    /// Which columns, for table and tsv [default: what Devilry's list shows, as far as the terminal is wide]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', action = ArgAction::Set)]
     columns: Option<Vec<Column>>,
     /// How many at most; 0 is all
@@ -86,9 +86,13 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let (_, query) = query(&args.query)?;
     let reader = globals.look(&config)?;
 
-    let columns = args.columns.as_deref().unwrap_or(&Column::USUAL);
+    let room = room().filter(|_| args.format == Format::Table);
+    let columns = match &args.columns {
+        Some(columns) => columns.clone(),
+        None => Column::usual(room),
+    };
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut writer = Writer::new(args.format, columns, globals.colour());
+    let mut writer = Writer::new(args.format, &columns, room, globals.colour());
     let mut left = if args.limit == 0 {
         usize::MAX
     } else {
@@ -126,7 +130,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(format: Format, columns: &'a [Column], colour: bool) -> Self {
+    fn new(format: Format, columns: &'a [Column], room: Option<usize>, colour: bool) -> Self {
         let looks = columns
             .iter()
             .map(|column| Look {
@@ -139,7 +143,7 @@ impl<'a> Writer<'a> {
             format,
             columns,
             colour,
-            table: Table::new(looks, room()),
+            table: Table::new(looks, room),
             any: false,
         }
     }

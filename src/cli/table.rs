@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Between two columns.
-const GAP: &str = "  ";
+pub(super) const GAP: &str = "  ";
 /// A column that gives way keeps at least so much.
 const NARROWEST: usize = 8;
 
