@@ -16,7 +16,7 @@ use std::{
 use postroom::demo::server::{Action, Phase, Script, Server};
 use rustix::pty::OpenptFlags;
 use serde_json::{Value, json};
-use support::{Postroom, Setup, message};
+use support::{Postroom, Setup, message, raw_message};
 
 /// Three receivers that wait: 1 april, 2 andy, 3 ron.
 fn three() -> Postroom {
@@ -398,6 +398,42 @@ fn a_list_fits_the_terminal_and_keeps_what_an_operator_needs() {
         "{piped}"
     );
     assert!(piped.contains("Type"), "{piped}");
+}
+
+#[test]
+fn a_raw_message_is_shown_as_its_reader_sees_it() {
+    let postroom = Setup::new().file("disk").build();
+    let raw = |id: &str| {
+        format!(
+            "From: Raw <raw@uni.example>\r\nSubject: Hi\r\n{id}MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZSBhdXMgQmVyZ2Vu\r\n"
+        )
+    };
+    let mut own = raw_message("a", &["april@example.com"]);
+    own["raw"] = json!(raw("Message-ID: <own@uni.example>\r\n"));
+    let mut without = raw_message("b", &["april@example.com"]);
+    without["raw"] = json!(raw(""));
+    postroom.submit(&[own, without, message("c", "t", &["april@example.com"])]);
+    let shown = |id: &str| postroom.run(&["show", id]).ok().stdout;
+    let uid = |id: i64| postroom.show_json(id)["uid"].as_str().unwrap().to_owned();
+    let first = shown("1");
+    assert!(
+        first.contains("Grüße aus Bergen")
+            && first.contains("raw message")
+            && !first.contains("R3LD"),
+        "{first}"
+    );
+    assert!(first.contains("  Subject: Hi\n"), "{first}");
+    assert!(
+        first.contains("Message-ID   <own@uni.example>\n"),
+        "{first}"
+    );
+    let second = shown("2");
+    assert!(
+        second.contains(&format!("<{}@uni.example>", uid(2))),
+        "{second}"
+    );
+    let third = shown("3");
+    assert!(third.contains(&uid(3)), "{third}");
 }
 
 /// Runs `postroom hold --all` at a pseudo-terminal and types this at its question: the exit code, and what stood on the terminal up to the question.

@@ -2,6 +2,8 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::anyhow;
 use clap::value_parser;
+use lettre::message::Mailbox;
+use mail_parser::MessageParser;
 
 use super::{
     Exit,
@@ -83,16 +85,57 @@ fn text(out: &mut dyn Write, detail: &Detail) -> io::Result<()> {
     field("From", &shown(&detail.from))?;
     field("Created", &time(Some(row.created_at)))?;
     field("Created by", &shown(&detail.created_by))?;
-    field("Uid", &detail.uid.shown())?;
+    match message_id(detail) {
+        Some(id) => field("Message-ID", &plain(id))?,
+        None => field("Uid", &detail.uid.shown())?,
+    }
     field("Metadata", &metadata(detail))?;
     for attempt in &detail.attempts {
         self::attempt(out, attempt)?;
     }
-    writeln!(out, "\nContent")?;
     match &detail.content.body {
-        Body::Parts { text, .. } => block(out, &DisplayText::lines(text)),
-        Body::Raw(bytes) => block(out, &DisplayText::lines(&String::from_utf8_lossy(bytes))),
+        Body::Parts { text, .. } => {
+            writeln!(out, "\nContent")?;
+            block(out, &DisplayText::lines(text))
+        }
+        Body::Raw(bytes) => raw(out, bytes),
     }
+}
+
+/// A whole message: its headers as they are, and its text as a reader would see it.
+fn raw(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+    let as_it_is = |bytes| DisplayText::lines(&String::from_utf8_lossy(bytes));
+    let message = MessageParser::default().parse(bytes);
+    let Some((text, head)) = message.as_ref().and_then(|message| {
+        let head = bytes.get(..usize::try_from(message.root_part().raw_body_offset()).ok()?)?;
+        Some((message.body_text(0)?, head))
+    }) else {
+        writeln!(out, "\nContent, a raw message as it was handed over")?;
+        return block(out, &as_it_is(bytes));
+    };
+    writeln!(
+        out,
+        "\nContent, a raw message: its headers, and its text decoded"
+    )?;
+    block(out, &as_it_is(head.trim_ascii_end()))?;
+    writeln!(out)?;
+    block(out, &DisplayText::lines(&text))
+}
+
+/// What the message calls itself where it arrives: `<uid@domain of From>`, or what a raw message brought along.
+fn message_id(detail: &Detail) -> Option<String> {
+    let domain_of = |from: &str| Some(from.parse::<Mailbox>().ok()?.email.domain().to_owned());
+    let ours = |domain: String| format!("<{}@{domain}>", detail.uid.raw());
+    let given = || domain_of(detail.from.as_ref()?.raw());
+    let Body::Raw(bytes) = &detail.content.body else {
+        return given().map(ours);
+    };
+    let message = MessageParser::default().parse_headers(bytes)?;
+    if let Some(own) = message.message_id() {
+        return Some(format!("<{own}>"));
+    }
+    let written = message.from().and_then(|from| from.first()?.address());
+    written.and_then(domain_of).or_else(given).map(ours)
 }
 
 fn metadata(detail: &Detail) -> DisplayText {
