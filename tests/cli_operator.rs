@@ -436,6 +436,36 @@ fn a_raw_message_is_shown_as_its_reader_sees_it() {
     assert!(third.contains(&uid(3)), "{third}");
 }
 
+#[test]
+fn a_store_at_rest_that_may_only_be_read_says_how_to_look() {
+    use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
+    let postroom = three();
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let program = postroom.folder().join("postroom");
+    std::fs::copy(env!("CARGO_BIN_EXE_postroom"), &program).unwrap();
+    mode(&postroom.store_path(), 0o444);
+    mode(&postroom.config_path(), 0o444);
+    mode(&postroom.folder(), 0o555);
+    let mut command = Command::new(&program);
+    command
+        .arg("list")
+        .arg("--config")
+        .arg(postroom.config_path());
+    if rustix::process::getuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let ran = command.output().unwrap();
+    mode(&postroom.folder(), 0o755);
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("may be read by this user") && !said.contains("cannot be written"),
+        "{said}"
+    );
+}
+
 /// Runs `postroom hold --all` at a pseudo-terminal and types this at its question: the exit code, and what stood on the terminal up to the question.
 fn hold_all_answering(postroom: &Postroom, answer: &str) -> (Option<i32>, String) {
     let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();

@@ -60,6 +60,9 @@ pub enum StoreError {
     /// Not ours to write.
     #[error("{} cannot be written: check the owner and mode of the file and of its folder, and whether its disk is mounted read-only", .0.display())]
     ReadOnly(PathBuf),
+    /// Nobody has it open, and this user may not write where SQLite puts what readers and writers share.
+    #[error("{} may be read by this user, but nobody has it open, and SQLite cannot make the files it needs beside it: look as its owner (sudo), or while `postroom run` is running", .0.display())]
+    AtRest(PathBuf),
     /// The file or its folder cannot be opened.
     #[error("{} cannot be opened: check that it and its folder may be read and written by this user", .0.display())]
     CannotOpen(PathBuf),

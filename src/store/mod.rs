@@ -305,7 +305,16 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 fn open_checked(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreError> {
     let (path, conn) = connect(path, read_only)?;
-    check_version(&path, &conn, false)?;
+    check_version(&path, &conn, false).map_err(|error| match error {
+        StoreError::ReadOnly(path) | StoreError::CannotOpen(path)
+            if read_only
+                && !error::is_on_read_only(&path)
+                && std::fs::File::open(&path).is_ok() =>
+        {
+            StoreError::AtRest(path)
+        }
+        other => other,
+    })?;
     window::register(&conn).map_err(|error| error::explain(&path, error))?;
     Ok((path, conn))
 }
