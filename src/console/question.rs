@@ -1,7 +1,7 @@
 //! What the console asks of the store, and what comes back: data only, so that a test can answer as well as SQLite.
 
 use crate::{
-    message::ReceiverId,
+    message::{ReceiverId, Timestamp},
     query::Query,
     store::{Action, Affected, BackendRow, Count, Counts, Detail, Row, Target},
 };
@@ -93,9 +93,11 @@ pub enum Answer {
     /// See [`Question::Overview`].
     Overview {
         /// How many have each state.
-        counts: Counts,
+        counts: Box<Counts>,
         /// The backends, by name.
         backends: Vec<BackendRow>,
+        /// What is due although no engine is alive.
+        unserved: Option<Box<Unserved>>,
     },
     /// `None`: it is no longer in the store.
     Detail(Option<Box<Detail>>),
@@ -112,6 +114,15 @@ pub enum Answer {
     },
     /// See [`Question::Count`].
     Count(Count),
+}
+
+/// Receivers that are due while nobody delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unserved {
+    /// Since when the oldest of them is.
+    pub since: Timestamp,
+    /// How many, counted up to [`COUNT_CAP`].
+    pub due: Count,
 }
 
 /// What an action would touch, and what an operator should know of it beforehand.

@@ -1,11 +1,13 @@
 //! Answers from the store, over a connection of its own.
 
+use chrono::Utc;
+
 use super::question::{
-    Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Window, WindowQuestion,
+    Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Unserved, Window, WindowQuestion,
 };
 use crate::{
-    message::{Reason, ReceiverId},
-    query::{Predicate, Query, Term},
+    message::{Reason, ReceiverId, Status, Timestamp},
+    query::{Is, Predicate, Query, Term},
     store::{Action, Anchor, Count, Reader, Row, StoreError, Target},
 };
 
@@ -32,8 +34,9 @@ impl StoreSource {
             Question::Version => Answer::Version(Some(reader.data_version()? as u64)),
             Question::Window(question) => Answer::Window(self.window(question)?),
             Question::Overview => Answer::Overview {
-                counts: reader.counts()?,
+                counts: Box::new(reader.counts()?),
                 backends: reader.backends()?,
+                unserved: self.unserved(Utc::now())?.map(Box::new),
             },
             Question::Detail(id) => Answer::Detail(reader.detail(*id)?.map(Box::new)),
             Question::Range {
@@ -53,6 +56,33 @@ impl StoreSource {
                 Answer::Count(reader.count(query, if *exact { NO_CAP } else { COUNT_CAP })?)
             }
         })
+    }
+
+    /// What is due by now, if no engine is alive to deliver it.
+    fn unserved(&self, now: Timestamp) -> Result<Option<Unserved>, StoreError> {
+        let oldest = self.reader.oldest_due()?.filter(|due| *due <= now);
+        let Some(since) = oldest else {
+            return Ok(None);
+        };
+        if self.reader.engines(now)?.iter().any(|engine| engine.alive) {
+            return Ok(None);
+        }
+        let term = |negated, predicate| Term {
+            negated,
+            predicate,
+            span: 0..0,
+        };
+        let due = Query {
+            terms: vec![
+                term(
+                    false,
+                    Predicate::Status(vec![Status::NotSent, Status::Failed]),
+                ),
+                term(true, Predicate::Is(vec![Is::Held, Is::Scheduled])),
+            ],
+        };
+        let due = self.reader.count(&due, COUNT_CAP)?;
+        Ok(Some(Unserved { since, due }))
     }
 
     fn window(&self, question: &WindowQuestion) -> Result<Window, StoreError> {

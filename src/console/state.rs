@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use chrono::TimeDelta;
 use ratatui::{crossterm::event::KeyEvent, layout::Size};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     effect::{JobId, Order},
     layout::{Areas, Focus},
     query_line::QueryLine,
-    question::{Reach, Sort},
+    question::{Reach, Sort, Unserved},
     theme::Theme,
 };
 use crate::{
@@ -20,6 +21,9 @@ use crate::{
     query::Query,
     store::{BackendRow, Count, Counts, Detail, Row, Target},
 };
+
+/// Who is due for longer than this, and no engine is alive, waits for nobody. Between two passes of cron all may be well for so long.
+const NEGLECT: TimeDelta = TimeDelta::minutes(1);
 
 /// What does not change while the console runs.
 #[derive(Clone, Debug)]
@@ -72,6 +76,8 @@ pub struct State {
     pub counts: Option<Counts>,
     /// The backends.
     pub backends: Vec<BackendRow>,
+    /// What is due although no engine is alive.
+    pub unserved: Option<Unserved>,
     /// Running jobs, oldest first.
     pub jobs: Vec<Job>,
     /// A word about the last key; the next key takes it away.
@@ -85,6 +91,8 @@ pub struct State {
     pub(super) deferred: VecDeque<KeyEvent>,
     pub(super) last_job: JobId,
     pub(super) version: Option<u64>,
+    /// When the store was last asked what it does not tell by changing: whether an engine is alive.
+    pub(super) looked: Timestamp,
 }
 
 impl State {
@@ -103,6 +111,8 @@ impl State {
             pane: Pane::default(),
             counts: None,
             backends: Vec::new(),
+            unserved: None,
+            looked: now,
             jobs: Vec::new(),
             hint: None,
             report: None,
@@ -194,6 +204,12 @@ impl State {
             }
             Marks::All { .. } => None,
         }
+    }
+
+    /// How many have been due for longer than an engine that runs would leave them.
+    pub fn neglected(&self) -> Option<Count> {
+        let unserved = self.unserved?;
+        (self.now - unserved.since > NEGLECT).then_some(unserved.due)
     }
 
     /// Whom an action means: the marks, else the row under the cursor.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::at;
 use crate::{
     console::question::{
-        Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Window, WindowQuestion,
+        Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Unserved, Window, WindowQuestion,
     },
     message::{
         Attempt, AttemptId, Body, Content, MessageId, Outcome, Reason, ReceiverId, State, Status,
@@ -27,6 +27,8 @@ pub(super) struct Memory {
     pub(super) version: u64,
     /// Every question is answered with this error.
     pub(super) broken: Option<String>,
+    /// What is due although nobody delivers.
+    pub(super) unserved: Option<Unserved>,
     /// Questions for rows are answered with this error.
     pub(super) unreadable: Option<String>,
     /// How many questions were answered.
@@ -163,8 +165,9 @@ impl Source for Memory {
                     counts.by_state[usize::from(detail.row.state.number())] += 1;
                 }
                 Answer::Overview {
-                    counts,
+                    counts: Box::new(counts),
                     backends: self.backends.clone(),
+                    unserved: self.unserved.map(Box::new),
                 }
             }
             Question::Detail(id) => {

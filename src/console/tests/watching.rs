@@ -1,7 +1,7 @@
 //! A store that changes, does not, or cannot be read.
 
 use super::*;
-use crate::message::State as Of;
+use crate::{console::question::Unserved, message::State as Of, store::Count};
 
 #[test]
 fn an_unchanged_store_draws_nothing() {
@@ -96,4 +96,26 @@ fn rows_that_could_not_be_read_again_stay_since_they_belong_to_the_query() {
     console.tick();
     assert_eq!(console.shown().first(), Some(&100));
     assert!(console.footer().contains("disk I/O error"));
+}
+
+#[test]
+fn receivers_that_are_due_while_nobody_delivers_are_told_in_the_first_line() {
+    for (width, height) in [(40, 10), (80, 24), (200, 60)] {
+        let mut console = Console::sized(Memory::of(100), width, height);
+        let first = |console: &Console| console.screen().lines().next().unwrap().to_owned();
+        console.store.unserved = Some(Unserved {
+            since: now() - chrono::TimeDelta::seconds(55),
+            due: Count::Exact(12),
+        });
+        let later = |seconds| Event::Tick(now() + chrono::TimeDelta::seconds(seconds));
+        console.event(later(1));
+        assert!(!first(&console).contains("nobody delivers"));
+        console.event(later(11));
+        let line = first(&console);
+        assert!(line.contains("12 due, nobody delivers"), "{line}");
+        // An engine that begins, and one that ends, need not change the store.
+        console.store.unserved = None;
+        console.event(later(22));
+        assert!(!first(&console).contains("nobody delivers"));
+    }
 }

@@ -55,12 +55,24 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
                 marks::count(state, out);
             }
         }
-        (Question::Overview, Answer::Overview { counts, backends })
-            if state.counts.as_ref() != Some(&counts) || state.backends != backends =>
-        {
-            state.counts = Some(counts);
-            state.backends = backends;
-            out.draw();
+        (
+            Question::Overview,
+            Answer::Overview {
+                counts,
+                backends,
+                unserved,
+            },
+        ) => {
+            let neglected = state.neglected();
+            state.unserved = unserved.map(|unserved| *unserved);
+            let same = state.counts.as_ref() == Some(&*counts)
+                && state.backends == backends
+                && state.neglected() == neglected;
+            if !same {
+                state.counts = Some(*counts);
+                state.backends = backends;
+                out.draw();
+            }
         }
         (Question::Detail(id), Answer::Detail(detail)) => {
             moves::take_detail(state, *id, detail, out);

@@ -7,6 +7,7 @@ mod marks;
 mod moves;
 mod query;
 
+use chrono::TimeDelta;
 use ratatui::layout::Size;
 
 use super::{
@@ -17,6 +18,9 @@ use super::{
 
 pub use jobs::told;
 pub use query::words_of;
+
+/// How often it is asked whether anybody delivers, also when the store does not change.
+const LOOK: TimeDelta = TimeDelta::seconds(10);
 
 /// The effects that an event had so far.
 #[derive(Debug, Default)]
@@ -57,7 +61,16 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Paste(text) => paste(state, &text, &mut out),
         Event::Resize(width, height) => resize(state, Size::new(width, height), &mut out),
         Event::Tick(now) => {
+            let neglected = state.neglected();
             state.now = now;
+            if state.neglected() != neglected {
+                out.draw();
+            }
+            // That an engine ended changes nothing in the store.
+            if now - state.looked >= LOOK && !state.asks.waits(Sort::Overview) {
+                state.looked = now;
+                out.ask(state, Question::Overview);
+            }
             for sort in ON_SCREEN {
                 if state.asks.is_stale(sort) && !state.asks.waits(sort) {
                     again(state, sort, &mut out);

@@ -9,7 +9,7 @@ use crate::{
         text::{self, grouped},
         theme::Role,
     },
-    store::{BackendRow, BackendState},
+    store::{BackendRow, BackendState, Count},
 };
 
 /// The store's path is not worth showing in fewer columns than this.
@@ -23,11 +23,14 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let room = width.saturating_sub(left.width() + 2);
     let levels = [Level::Full, Level::Short, Level::Sum];
-    let mut right = levels.into_iter().map(|level| backends(state, level));
+    let right_of = |level| {
+        let mut pieces = nobody(state);
+        pieces.append(backends(state, level));
+        pieces
+    };
+    let mut right = levels.into_iter().map(right_of);
     let fits = |pieces: &Pieces| pieces.width() + LEAST_PATH + 2 <= room;
-    let right = right
-        .find(fits)
-        .unwrap_or_else(|| backends(state, Level::Sum));
+    let right = right.find(fits).unwrap_or_else(|| right_of(Level::Sum));
     let left_room = room.saturating_sub(right.width() + 2);
     if left_room >= LEAST_PATH {
         left.push(
@@ -40,6 +43,23 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let rest = right.draw_right(area, buffer);
     left.draw(rest, buffer);
+}
+
+/// That receivers are due and no engine is alive. It stands before the backends, whose states nobody would notice to be wrong.
+fn nobody(state: &State) -> Pieces {
+    let pieces = Pieces::new(state.setup.theme);
+    match state.neglected() {
+        None => pieces,
+        Some(due) => {
+            let due = match due {
+                Count::Exact(due) => grouped(due),
+                Count::AtLeast(due) => format!("≥ {}", grouped(due)),
+            };
+            pieces
+                .with(Role::Problem, format!("{due} due, nobody delivers"))
+                .with(Role::Plain, "   ")
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
