@@ -105,6 +105,7 @@ impl Courier for StoreCourier {
             affected,
             tally: None,
             held: 0,
+            left: 0,
             waiting: None,
         };
         match outcome.affected.job {
@@ -179,6 +180,7 @@ impl StoreCourier {
             }
             // A service that ended meanwhile leaves the rest to whoever comes next; nobody watches for ever.
             if engine.is_none() && !self.served()? {
+                outcome.left = waiting;
                 outcome.waiting = Some("the service that was to deliver has ended".to_owned());
                 return Ok(outcome);
             }
@@ -191,7 +193,8 @@ impl StoreCourier {
             engine.stop();
             outcome.tally = Some(engine.wait()?);
         }
-        outcome.waiting = self.left(job)?;
+        outcome.left = self.store.job_waiting(job)?;
+        outcome.waiting = self.why_left(outcome.left)?;
         Ok(outcome)
     }
 
@@ -226,8 +229,7 @@ impl StoreCourier {
     }
 
     /// Why receivers of the job still wait, if some do.
-    fn left(&self, job: JobId) -> anyhow::Result<Option<String>> {
-        let waiting = self.store.job_waiting(job)?;
+    fn why_left(&self, waiting: u64) -> anyhow::Result<Option<String>> {
         if waiting == 0 {
             return Ok(None);
         }

@@ -84,6 +84,8 @@ pub struct Outcome {
     pub tally: Option<Tally>,
     /// Held back because the job was stopped.
     pub held: u64,
+    /// How many receivers of the job still wait.
+    pub left: u64,
     /// Why receivers of the job still wait, in a sentence, if some do (the backend is down, a service delivers them).
     pub waiting: Option<String>,
 }

@@ -5,6 +5,9 @@ use ratatui::layout::{Rect, Size};
 /// The smallest screen that shows anything.
 pub const SMALLEST: Size = Size::new(40, 10);
 
+/// However much is said, the first three lines, the last and this many of the table remain: 3.
+const LEAST_BESIDE_NOTES: u16 = 7;
+
 /// From this width on the detail stands beside the table.
 const BESIDE: u16 = 140;
 
@@ -36,22 +39,31 @@ pub struct Areas {
     pub divider: Rect,
     /// The detail, its title included.
     pub detail: Rect,
+    /// What was said and finds no room in the last line.
+    pub notes: Rect,
     /// Keys, notices, jobs.
     pub footer: Rect,
 }
 
 impl Areas {
-    /// The regions, or `None` when the screen is too small for any.
-    pub fn of(size: Size, focus: Focus) -> Option<Self> {
+    /// How many lines of notes a screen has room for.
+    pub fn most_notes(size: Size) -> usize {
+        usize::from(size.height.saturating_sub(LEAST_BESIDE_NOTES))
+    }
+
+    /// The regions beside so many lines of notes, or `None` when the screen is too small for any.
+    pub fn of(size: Size, focus: Focus, notes: usize) -> Option<Self> {
         if size.width < SMALLEST.width || size.height < SMALLEST.height {
             return None;
         }
         let line = |y| Rect::new(0, y, size.width, 1);
-        let body = Rect::new(0, 3, size.width, size.height - 4);
+        let notes = notes.min(Self::most_notes(size)) as u16;
+        let body = Rect::new(0, 3, size.width, size.height - 4 - notes);
         let mut areas = Self {
             header: line(0),
             counts: line(1),
             query: line(2),
+            notes: Rect::new(0, body.bottom(), size.width, notes),
             footer: line(size.height - 1),
             ..Self::default()
         };

@@ -137,6 +137,7 @@ fn a_job_shows_its_progress_and_reports_in_the_status_line() {
             ..Tally::default()
         }),
         held: 0,
+        left: 0,
         waiting: None,
     };
     console.job(1, JobNews::Finished(Ok(outcome)));
@@ -172,14 +173,71 @@ fn x_stops_the_job_and_the_report_says_what_is_held() {
             ..Tally::default()
         }),
         held: 15,
+        left: 0,
         waiting: None,
     };
     console.job(1, JobNews::Finished(Ok(outcome)));
     assert!(
-        console.footer().contains("5 sent, stopped with 15 held"),
+        console
+            .screen()
+            .contains("resend stopped: 5 sent, 15 held (is:held shows them)"),
         "{}",
         console.footer()
     );
+}
+
+#[test]
+fn a_long_report_takes_two_lines_and_stays_until_esc() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 a r y");
+    let outcome = Outcome {
+        affected: Affected::default(),
+        tally: Some(Tally {
+            sent: 1204,
+            failed: 31,
+            error: 12,
+            unconfirmed: 3,
+            ..Tally::default()
+        }),
+        held: 0,
+        left: 812,
+        waiting: Some("812 still waiting: sms is down".to_owned()),
+    };
+    console.job(1, JobNews::Finished(Ok(outcome)));
+    let report =
+        "resend: 1,204 sent, 31 failed, 12 error, 3 unconfirmed, 812 still waiting: sms is down";
+    let whole = |console: &Console| {
+        let screen = console.screen();
+        let words: Vec<&str> = screen.split_whitespace().collect();
+        words.join(" ").contains(report)
+    };
+    assert!(whole(&console), "{}", console.screen());
+    // Neither keys nor what they have to say take it away, and the cursor stays in sight.
+    for key in ["x", "G", "a", "?", "esc", "k", "2"] {
+        console.press(key);
+        assert!(whole(&console), "after {key}:\n{}", console.screen());
+    }
+    console.press("1 esc");
+    assert!(!console.screen().contains("1,204 sent"));
+}
+
+#[test]
+fn a_stopped_job_that_a_service_delivered_says_how_many_were_tried_and_held() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 a r y x");
+    let outcome = Outcome {
+        affected: Affected {
+            by_status: [0, 60, 0, 0],
+            ..Affected::default()
+        },
+        tally: None,
+        held: 15,
+        left: 5,
+        waiting: Some("5 still waiting".to_owned()),
+    };
+    console.job(1, JobNews::Finished(Ok(outcome)));
+    let report = "resend stopped: 40 tried by the service, 15 held (is:held shows them)";
+    assert!(console.screen().contains(report), "{}", console.screen());
 }
 
 #[test]

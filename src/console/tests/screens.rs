@@ -68,6 +68,7 @@ fn a_job_and_its_report() {
                 ..Tally::default()
             }),
             held: 0,
+            left: 0,
             waiting: None,
         };
         console.job(1, JobNews::Finished(Ok(outcome)));

@@ -158,10 +158,19 @@ pub fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
     let mut bad = false;
     match &outcome.tally {
         Some(tally) => (parts, bad) = tally_in_words(tally),
+        // Which of them were accepted the service knows; here it is known that they are no longer due.
+        None if order.action == Action::Resend => {
+            let all = outcome.affected.total();
+            let tried = all.saturating_sub(outcome.held + outcome.left);
+            parts.push(format!("{} tried by the service", grouped(tried)));
+        }
         None => parts.push(counted(outcome.affected.total(), "receiver")),
     }
     if outcome.held > 0 {
-        parts.push(format!("stopped with {} held", grouped(outcome.held)));
+        parts.push(format!(
+            "{} held (is:held shows them)",
+            grouped(outcome.held)
+        ));
     }
     if outcome.affected.armed > 0 {
         parts.push(format!(
@@ -173,7 +182,8 @@ pub fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
         bad = true;
         parts.push(waiting.clone());
     }
-    let text = format!("{name}: {}", parts.join(", "));
+    let stopped = if outcome.held > 0 { " stopped" } else { "" };
+    let text = format!("{name}{stopped}: {}", parts.join(", "));
     if bad {
         Notice::bad(&text)
     } else {

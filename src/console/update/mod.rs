@@ -56,6 +56,7 @@ pub fn start(state: &mut State, query: &str) -> Vec<Effect> {
 /// Takes in an event.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     let mut out = Out::default();
+    let lines = state.table_rows();
     match event {
         Event::Key(key) => keys::press(state, key, &mut out),
         Event::Paste(text) => paste(state, &text, &mut out),
@@ -86,6 +87,13 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             out.0.push(Effect::Redraw);
             refresh(state, &mut out);
         }
+    }
+    // What is said may take lines from the table, or give them back.
+    if state.table_rows() != lines {
+        moves::settle(state);
+        moves::fill(state, &mut out);
+        keys::keep_scroll_in_bounds(state);
+        out.draw();
     }
     out.0
 }

@@ -15,6 +15,15 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     hints(state, usize::from(rest.width)).draw(rest, buffer);
 }
 
+/// Draws what was said and finds no room in the last line.
+pub(super) fn draw_notes(state: &State, area: Rect, buffer: &mut Buffer) {
+    for ((text, bad), line) in state.notes().into_iter().zip(area.rows()) {
+        let role = if bad { Role::Warning } else { Role::Good };
+        let pieces = Pieces::new(state.setup.theme).with(role, format!(" {text}"));
+        pieces.draw(line, buffer);
+    }
+}
+
 /// The hints that find room. On a narrow line the less important ones give way first; the order stays that of the table of actions.
 fn hints(state: &State, room: usize) -> Pieces {
     let place = state.place();
@@ -54,18 +63,11 @@ fn hint(state: &State, entry: &action::Entry) -> &'static str {
 fn said(state: &State, room: usize) -> Pieces {
     let theme = state.setup.theme;
     let mut pieces = Pieces::new(theme);
-    let word = match (&state.hint, &state.trouble, &state.report) {
-        (Some(hint), _, _) => Some((&hint.text, hint.bad)),
-        // What stands in the table already is not said twice.
-        (None, Some((_, trouble)), _) if state.table.failed.as_ref() != Some(trouble) => {
-            Some((trouble, true))
-        }
-        (None, _, Some(report)) if state.place() != Place::Question => {
-            Some((&report.text, report.bad))
-        }
-        _ => None,
-    };
-    if let Some((text, bad)) = word {
+    // A question has the line for its answers.
+    let said = state.said().filter(|_| {
+        state.hint.is_some() || state.trouble.is_some() || state.place() != Place::Question
+    });
+    if let Some((text, bad)) = said {
         let role = if bad { Role::Warning } else { Role::Good };
         pieces.push(role, format!(" {text} "));
     }

@@ -28,7 +28,7 @@ use super::{
 pub fn view(state: &State, frame: &mut Frame<'_>) {
     let area = frame.area();
     // The terminal may have another size by now than the last event said; the frame is right.
-    let Some(areas) = Areas::of(area.as_size(), state.focus) else {
+    let Some(areas) = Areas::of(area.as_size(), state.focus, state.notes().len()) else {
         too_small(area, frame.buffer_mut());
         return;
     };
@@ -36,6 +36,7 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
     header::draw(state, areas.header, buffer);
     counts::draw(state, areas.counts, buffer);
     let mut cursor = query_line::draw(state, areas.query, buffer);
+    footer::draw_notes(state, areas.notes, buffer);
     if let Some(Overlay::Help(help)) = &state.overlay {
         help::draw(state, *help, help_area(&areas), buffer);
     } else {
@@ -78,9 +79,9 @@ pub(super) fn help_extent(state: &State) -> (usize, usize) {
     }
 }
 
-/// The help lies over all but the first and the last line.
+/// The help lies over all but the first line and what is said below.
 fn help_area(areas: &Areas) -> Rect {
-    let height = areas.footer.y.saturating_sub(areas.counts.y);
+    let height = areas.notes.y.saturating_sub(areas.counts.y);
     Rect {
         height,
         ..areas.counts
