@@ -451,7 +451,7 @@ fn an_error_repeats_a_query_an_id_or_a_name_without_obeying_it() {
         &["console", &value],
         &["show", HOSTILE],
         &["backend", "disk", HOSTILE],
-        &["--color", HOSTILE, "status"],
+        &["--color", HOSTILE, "list"],
         &[HOSTILE],
     ] {
         let ran = harmless(postroom.run(arguments), arguments).exit(2);
