@@ -5,6 +5,7 @@
 //! Relative paths are relative to the file. No secret stands in it.
 
 mod backend;
+mod places;
 mod values;
 
 use std::{
@@ -16,9 +17,11 @@ use std::{
 
 use etcetera::BaseStrategy as _;
 use serde::Deserialize;
-use toml::Spanned;
+use toml::{Spanned, de::DeTable};
 
 use crate::{duration, message::DisplayText, suggest::did_you_mean};
+
+use places::{Places as _, key_in, named};
 
 pub use backend::{Backend, Kind};
 pub use values::{OnUnknown, Permanent, Rate};
@@ -193,12 +196,19 @@ impl Config {
             let before = text.get(..offset).unwrap_or_default();
             Some(1 + before.matches('\n').count())
         };
+        // Where every key stands; a file that is no TOML at all is explained below.
+        let places = DeTable::parse(text).ok();
         let file: File = toml::from_str(text).map_err(|error| {
-            fail(
-                error.span().and_then(|span| line_at(span.start)),
-                explain(&error),
-            )
+            let start = error.span().map(|span| span.start);
+            let key = start.and_then(|at| places.as_ref()?.get_ref().key_of_value(at));
+            fail(start.and_then(line_at), named(key, explain(&error)))
         })?;
+        // What is wrong with a value begins with its key.
+        let line_of = |section: &[&str], why: &str| {
+            let key = key_in(why);
+            let at = places.as_ref()?.get_ref().place_of(section, key)?;
+            line_at(at)
+        };
 
         let base = path.parent().unwrap_or(Path::new(""));
         let mut config = Self {
@@ -214,10 +224,15 @@ impl Config {
         for (name, section) in file.backends {
             let line = line_at(section.span().start);
             let backend = backend::parse(&name, section.into_inner(), &config.delivery, base)
-                .map_err(|why| fail(line, format!("[backends.{name}]: {why}")))?;
+                .map_err(|why| {
+                    let line = line_of(&["backends", &name], &why).or(line);
+                    fail(line, format!("[backends.{name}]: {why}"))
+                })?;
             config.backends.insert(name, backend);
         }
-        config.check().map_err(|why| fail(None, why))?;
+        config
+            .check()
+            .map_err(|why| fail(line_of(&["delivery"], &why), why))?;
         Ok(config)
     }
 

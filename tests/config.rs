@@ -193,7 +193,10 @@ fn relative_paths_are_relative_to_the_config_file() {
 #[test]
 fn durations_rates_and_limits_say_what_would_be_right() {
     let error = refused("[delivery]\nbackoff = \"1m,5x\"\n");
-    assert!(error.contains("line 2: `5x` is no duration"), "{error}");
+    assert!(
+        error.contains("line 2: backoff: `5x` is no duration"),
+        "{error}"
+    );
     let error = refused("[delivery]\nlease = 120\n");
     assert!(error.contains("line 2"), "{error}");
     let error = refused("[backends.email]\nhost = \"h\"\nrate = \"fast\"\n");
@@ -209,6 +212,37 @@ fn durations_rates_and_limits_say_what_would_be_right() {
         per: Duration::from_secs(60),
     };
     assert_eq!(config.backends["email"].rate, Some(rate));
+}
+
+#[test]
+fn what_is_wrong_with_a_value_names_its_key_and_its_line() {
+    for (text, expected) in [
+        (
+            "[delivery]\n\nresend_limit = -1\n",
+            "line 3: resend_limit: ",
+        ),
+        ("[delivery]\nlease = \"0s\"\n", "line 2: lease: "),
+        ("delivery.resend_limit = \"x\"\n", "line 1: resend_limit: "),
+        (
+            "[backends.email]\nhost = \"h\"\n# 587\nport = 99999\n",
+            "line 4: [backends.email]: port: ",
+        ),
+        (
+            "[backends.email]\nhost = \"h\"\nconnections = 0\n",
+            "line 3: [backends.email]: connections ",
+        ),
+        (
+            "[backends.email]\nhots = \"h\"\n",
+            "line 2: [backends.email]: unknown key `hots`",
+        ),
+        (
+            "[backends]\nemail = { host = \"h\", port = -1 }\n",
+            "line 2: [backends.email]: port: ",
+        ),
+    ] {
+        let error = refused(text);
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 use lettre::message::Mailbox;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Delivery, OnUnknown, Permanent, Rate, explain};
+use super::{Delivery, OnUnknown, Permanent, Rate, explain, places::named};
 use crate::{
     backend::{Credentials, FileSettings, SecretSource, SmtpSettings, Timeouts, Tls},
     duration,
@@ -222,5 +222,16 @@ fn file(name: &str, keys: FileKeys, base: &Path) -> Result<FileSettings, String>
 }
 
 fn keys<T: DeserializeOwned>(section: toml::Table) -> Result<T, String> {
-    T::deserialize(section).map_err(|error| explain(&error))
+    T::deserialize(section.clone()).map_err(|error| {
+        let why = explain(&error);
+        if why.starts_with("unknown key") {
+            return why;
+        }
+        // Every key may be missing, so each can be read alone: the error itself does not tell which it was.
+        let culprit = section.into_iter().find_map(|(key, value)| {
+            let alone = toml::Table::from_iter([(key.clone(), value)]);
+            T::deserialize(alone).is_err().then_some(key)
+        });
+        named(culprit.as_deref(), why)
+    })
 }
