@@ -1,7 +1,14 @@
 //! `postroom demo`: sixty days of real deliveries to a mail server that misbehaves, or their picture at any size.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use std::{collections::HashMap, process::Command, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    os::fd::OwnedFd,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use indicatif::ProgressBar;
@@ -13,6 +20,10 @@ use postroom::{
     message::{Outcome, ReceiverId, State},
     query::Query,
     store::{Anchor, Row},
+};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::OpenptFlags,
 };
 
 /// The ways out that the demo's config names.
@@ -199,4 +210,40 @@ fn a_folder_with_something_in_it_is_refused() {
     assert!(refused.contains("is not empty"), "{refused}");
     assert!(Demo::open(folder.path()).is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// A new pseudo-terminal: its master, and its other side.
+fn terminal() -> (OwnedFd, File) {
+    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    rustix::pty::grantpt(&master).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+    let name = std::str::from_utf8(name.as_bytes()).unwrap();
+    let other = OpenOptions::new().read(true).write(true).open(name);
+    (master, other.unwrap())
+}
+
+#[test]
+fn a_signal_while_the_demo_is_made_leaves_no_folder_behind() {
+    for (signal, number) in [(Signal::HUP, 1), (Signal::INT, 2), (Signal::TERM, 15)] {
+        let place = tempfile::tempdir().unwrap();
+        let there = || fs::read_dir(place.path()).unwrap().count();
+        let (_master, terminal) = terminal();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
+            .args(["demo", "--receivers", "2000000"])
+            .env("TMPDIR", place.path())
+            .stdin(terminal.try_clone().unwrap())
+            .stdout(terminal)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let until = Instant::now() + Duration::from_secs(60);
+        while there() == 0 {
+            assert!(Instant::now() < until, "the demo never began");
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(128 + number));
+        assert_eq!(there(), 0);
+    }
 }

@@ -1,6 +1,17 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 
+use anyhow::Context as _;
 use chrono::Utc;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::{Handle, Signals},
+};
 
 use super::{
     Exit,
@@ -35,12 +46,13 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     }
     let demo = match (&args.dir, &args.seed_only) {
         (Some(dir), _) => Demo::open(dir)?,
-        (None, Some(dir)) => Demo::create(dir)?,
-        (None, None) => Demo::temporary()?,
+        (None, Some(dir)) => {
+            let demo = Demo::create(dir)?;
+            seed(&demo, args.receivers)?;
+            demo
+        }
+        (None, None) => temporary(args.receivers)?,
     };
-    if args.dir.is_none() {
-        seed(&demo, args.receivers)?;
-    }
     if let Some(dir) = &args.seed_only {
         say(&format!(
             "{0}: seeded; `postroom demo --dir {0}` serves it",
@@ -55,6 +67,55 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         String::new(),
         false,
     )
+}
+
+/// A seeded one that leaves no folder behind, whatever ends it meanwhile.
+fn temporary(receivers: Option<usize>) -> anyhow::Result<Demo> {
+    // From before there is a folder, so that no signal finds one that nobody removes.
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot listen for signals")?;
+    let demo = Demo::temporary()?;
+    let folder = demo.config_path().parent().map(Path::to_owned);
+    let _watch = Watch::start(signals, folder.unwrap_or_default());
+    seed(&demo, receivers)?;
+    Ok(demo)
+}
+
+/// Until it is dropped: a signal removes the folder and ends the process.
+struct Watch {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn start(mut signals: Signals, folder: PathBuf) -> Self {
+        let handle = signals.handle();
+        let thread = thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                // The seeding goes on and may make one more file meanwhile.
+                for _ in 0..10 {
+                    match fs::remove_dir_all(&folder) {
+                        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                        _ => break,
+                    }
+                }
+                process::exit(128 + signal);
+            }
+        });
+        Self {
+            handle,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has told about itself.
+            let _ = thread.join();
+        }
+    }
 }
 
 fn seed(demo: &Demo, receivers: Option<usize>) -> anyhow::Result<()> {
