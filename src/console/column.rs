@@ -18,7 +18,6 @@ pub enum Column {
     Failed,
     Ok,
     Status,
-    Reason,
     Sent,
     Type,
     Backend,
@@ -30,7 +29,13 @@ pub enum Column {
 const GAP: usize = 2;
 
 /// What the identity and the subject get beyond their least before another column finds room.
-const RESERVE: usize = 30;
+const RESERVE: usize = 24;
+
+/// The same on a wide table, where who looks for a column is to find it.
+const WIDE_RESERVE: usize = 16;
+
+/// From this width on a table is wide.
+const WIDE: usize = 110;
 
 /// What a cell needs to know beside its row.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +50,7 @@ pub struct Context<'a> {
 
 impl Column {
     /// Every column, in the order on the screen.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::Id,
         Self::Created,
         Self::User,
@@ -54,7 +59,6 @@ impl Column {
         Self::Failed,
         Self::Ok,
         Self::Status,
-        Self::Reason,
         Self::Sent,
         Self::Type,
         Self::Backend,
@@ -63,7 +67,7 @@ impl Column {
     ];
 
     /// The order in which columns find room; the first four always do.
-    const BY_WEIGHT: [Self; 14] = [
+    const BY_WEIGHT: [Self; 13] = [
         Self::Status,
         Self::Id,
         Self::To,
@@ -72,9 +76,8 @@ impl Column {
         Self::Failed,
         Self::Ok,
         Self::Type,
-        Self::Sent,
-        Self::Reason,
         Self::User,
+        Self::Sent,
         Self::Next,
         Self::Backend,
         Self::Language,
@@ -91,7 +94,6 @@ impl Column {
             Self::Failed => "Failed",
             Self::Ok => "Ok",
             Self::Status => "Status",
-            Self::Reason => "Reason",
             Self::Sent => "Sent",
             Self::Type => "Type",
             Self::Backend => "Backend",
@@ -115,8 +117,7 @@ impl Column {
             Self::Subject => (8, 100),
             Self::Failed => (6, 6),
             Self::Ok => (3, 3),
-            Self::Status => (9, 9),
-            Self::Reason => (11, 11),
+            Self::Status => (9, 19),
             Self::Type => (10, 20),
             Self::Backend => (7, 12),
             Self::Language => (5, 5),
@@ -131,7 +132,11 @@ impl Column {
         for column in Self::BY_WEIGHT {
             let (least, _) = column.width(context);
             // Beyond the four that always show, a column is only worth it while these still have a decent width.
-            let reserve = if chosen.len() < 4 { 0 } else { RESERVE };
+            let reserve = match chosen.len() {
+                ..4 => 0,
+                _ if room < WIDE => RESERVE,
+                _ => WIDE_RESERVE,
+            };
             if left < least + GAP + reserve {
                 break;
             }
@@ -139,8 +144,9 @@ impl Column {
             chosen.push((column, least));
         }
         chosen.sort_by_key(|(column, _)| *column as usize);
-        // The subject takes what the others leave.
+        // A reason is worth more than a longer subject, which takes what the others leave.
         for (grower, part) in [
+            (Self::Status, 1),
             (Self::To, 2),
             (Self::Type, 4),
             (Self::User, 4),
@@ -188,10 +194,14 @@ impl Column {
                 } else {
                     ""
                 };
-                (format!("{}{sign}", status.label()), Role::Status(status))
+                // The reason stands where it says more than the status; in a narrow cell it gives way.
+                let reason = match row.state.reason() {
+                    Reason::Queued | Reason::Accepted => String::new(),
+                    other => format!(" {other}"),
+                };
+                let label = format!("{}{sign}", status.label());
+                (format!("{label}{reason}"), Role::Status(status))
             }
-            Self::Reason if row.sending => ("sending".to_owned(), Role::Plain),
-            Self::Reason => plain(row.state.reason().name().to_owned()),
             Self::Sent => time(row.sent_at),
             Self::Type => plain(type_label(row, context.setup)),
             Self::Backend => plain(row.backend.shown().into_string()),

@@ -68,8 +68,8 @@ impl Areas {
             ..Self::default()
         };
         if size.width >= BESIDE {
-            // The table needs about a hundred columns for all of its own; of more than that each side gets a share.
-            let table = (size.width * 3 / 5).min(180);
+            // A traceback is read well in some sixty columns; the table makes use of what there is beyond.
+            let table = (size.width - (size.width * 2 / 5).clamp(56, 64)).min(180);
             areas.table = Rect {
                 width: table,
                 ..body

@@ -334,6 +334,16 @@ impl Table {
         };
     }
 
+    /// Whether so many can match, given the rows on hand.
+    pub(super) fn agrees(&self, count: Count) -> bool {
+        let known = (self.rows.len() - usize::from(self.gone.is_some())) as u64;
+        match count {
+            Count::Exact(count) if self.newest && self.oldest => count == known,
+            Count::Exact(count) => count > known,
+            Count::AtLeast(_) => !(self.newest && self.oldest),
+        }
+    }
+
     /// Where a receiver stands among the rows.
     pub fn index_of(&self, id: ReceiverId) -> Option<usize> {
         self.rows.binary_search_by(|row| id.cmp(&row.id)).ok()

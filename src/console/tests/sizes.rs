@@ -70,6 +70,23 @@ fn a_screen_that_is_too_small_says_so() {
 }
 
 #[test]
+fn a_wide_table_shows_every_column_of_the_admin_list_and_the_reason() {
+    let console = Console::sized(Memory::of(100), 200, 60);
+    let screen = console.screen();
+    for head in [
+        "ID", "Created", "User", "To", "Subject", "Failed", "Ok", "Status", "Sent", "Type",
+    ] {
+        assert!(
+            screen.lines().nth(3).unwrap().contains(head),
+            "{head} in\n{screen}"
+        );
+    }
+    assert!(screen.contains("Failed temporary"), "{screen}");
+    let narrow = Console::sized(Memory::of(100), 80, 24);
+    assert!(narrow.screen().contains("Failed temporary"));
+}
+
+#[test]
 fn at_80_columns_id_to_subject_and_status_always_show() {
     for width in 80..200 {
         let mut memory = Memory::of(5);

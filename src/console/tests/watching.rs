@@ -1,7 +1,11 @@
 //! A store that changes, does not, or cannot be read.
 
 use super::*;
-use crate::{console::question::Unserved, message::State as Of, store::Count};
+use crate::{
+    console::question::{Sort, Unserved},
+    message::State as Of,
+    store::Count,
+};
 
 #[test]
 fn an_unchanged_store_draws_nothing() {
@@ -118,4 +122,44 @@ fn receivers_that_are_due_while_nobody_delivers_are_told_in_the_first_line() {
         console.event(later(22));
         assert!(!first(&console).contains("nobody delivers"));
     }
+}
+
+#[test]
+fn a_count_that_does_not_fit_the_rows_is_not_shown_beside_them() {
+    let mut console = Console::open(Memory::of(2000));
+    console.press("3");
+    let rows = console.state.table.rows.len();
+    assert!(
+        console.screen().contains("400 match"),
+        "{}",
+        console.screen()
+    );
+    console.hold();
+    for id in 1..=2000 {
+        console.store.set(id, Of::Accepted);
+    }
+    console.tick();
+    // The version first; then of all that is asked the count is answered before the rows are.
+    for sort in [Sort::Version, Sort::Count] {
+        let index = console
+            .asked
+            .iter()
+            .position(|ask| ask.question.sort() == sort);
+        let ask = console.asked.remove(index.unwrap()).unwrap();
+        let answer = console.store.answer(&ask.question);
+        console.event(Event::Answer(ask, answer));
+    }
+    assert_eq!(console.state.table.rows.len(), rows);
+    assert!(
+        !console.screen().contains(" 0 match"),
+        "{}",
+        console.screen()
+    );
+    console.release();
+    assert!(
+        console.screen().contains(" 0 match"),
+        "{}",
+        console.screen()
+    );
+    assert!(console.state.table.rows.len() <= 1);
 }

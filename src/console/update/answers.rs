@@ -47,6 +47,12 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
         }
         (Question::Window(question), Answer::Window(window)) => {
             moves::take(state, question, window, out);
+            if let Some(count) = state.table.count
+                && !state.table.agrees(count)
+            {
+                state.table.count = None;
+                out.draw();
+            }
             let whole = state.table.newest && state.table.oldest;
             if whole || (state.table.count.is_none() && !state.asks.waits(Sort::Count)) {
                 query::count(state, out);
@@ -92,6 +98,14 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
             }
         }
         (Question::Count { query, .. }, Answer::Count(count)) => {
+            // The count is of another moment than the rows: it is shown when both fit, after the rows were read again.
+            if !state.table.agrees(count) {
+                state.asks.set_stale(Sort::Count);
+                if !state.asks.waits(Sort::Window) {
+                    again(state, Sort::Window, out);
+                }
+                return;
+            }
             if state.table.count != Some(count) {
                 state.table.count = Some(count);
                 out.draw();

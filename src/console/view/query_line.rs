@@ -134,6 +134,13 @@ fn right(state: &State, short: bool) -> Pieces {
         }
     };
     let mut pieces = Pieces::new(state.setup.theme);
+    // Rows above the screen: what came in while somebody was reading.
+    let above = state.table.top() as u64;
+    if state.table.loaded && above > 0 {
+        let more = if state.table.newest { "" } else { "+" };
+        let gap = if short { " " } else { "   " };
+        pieces.push(Role::Label, format!("↑{}{more}{gap}", number(above)));
+    }
     if state.table.loaded {
         let count = match state.table.count {
             Some(Count::Exact(count)) => number(count),

@@ -11,7 +11,7 @@ use crate::{
         column::{Column, Context},
         layout::Focus,
         state::State,
-        text::{self, grouped},
+        text,
         theme::Role,
     },
     store::Row,
@@ -45,7 +45,6 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
         head.push(Role::Plain, Column::gap());
     }
     head.draw_exact(Rect { height: 1, ..area }, buffer);
-    newer(state, area, buffer);
 
     if rows.is_empty() {
         empty(state, area, buffer);
@@ -104,18 +103,6 @@ fn draw_row(
     let fill = usize::from(area.width).saturating_sub(line.width());
     line.push(in_role(Role::Plain), " ".repeat(fill));
     line.draw_exact(area, buffer);
-}
-
-/// How many rows lie above the screen: what came in while somebody was reading.
-fn newer(state: &State, area: Rect, buffer: &mut Buffer) {
-    let above = state.table.top();
-    if above > 0 {
-        let more = if state.table.newest { "" } else { "+" };
-        let word = format!(" ↑{}{more} ", grouped(above as u64));
-        Pieces::new(state.setup.theme)
-            .with(Role::Label, word)
-            .draw_right(Rect { height: 1, ..area }, buffer);
-    }
 }
 
 fn empty(state: &State, area: Rect, buffer: &mut Buffer) {
