@@ -44,6 +44,8 @@ pub struct Context<'a> {
     pub setup: &'a Setup,
     /// Now.
     pub now: Timestamp,
+    /// Whether the status has room for its reason.
+    pub reasons: bool,
     /// The widest id on the screen, in digits.
     pub id_width: usize,
 }
@@ -117,7 +119,8 @@ impl Column {
             Self::Subject => (8, 100),
             Self::Failed => (6, 6),
             Self::Ok => (3, 3),
-            Self::Status => (9, 19),
+            Self::Status if context.reasons => (9, 19),
+            Self::Status => (9, 9),
             Self::Type => (10, 20),
             Self::Backend => (7, 12),
             Self::Language => (5, 5),
@@ -194,8 +197,9 @@ impl Column {
                 } else {
                     ""
                 };
-                // The reason stands where it says more than the status; in a narrow cell it gives way.
+                // The reason stands where it says more than the status.
                 let reason = match row.state.reason() {
+                    _ if !context.reasons => String::new(),
                     Reason::Queued | Reason::Accepted => String::new(),
                     other => format!(" {other}"),
                 };

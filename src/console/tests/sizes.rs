@@ -84,6 +84,12 @@ fn a_wide_table_shows_every_column_of_the_admin_list_and_the_reason() {
     assert!(screen.contains("Failed temporary"), "{screen}");
     let narrow = Console::sized(Memory::of(100), 80, 24);
     assert!(narrow.screen().contains("Failed temporary"));
+    let smallest = Console::sized(Memory::of(100), 40, 10);
+    assert!(
+        smallest.screen().contains("Failed\n"),
+        "not cut: {}",
+        smallest.screen()
+    );
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
     let context = Context {
         setup: &state.setup,
         now: state.now,
+        reasons: area.width >= ROOMY,
         id_width: rows
             .iter()
             .map(|row| row.id.to_string().len())
