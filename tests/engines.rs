@@ -120,3 +120,26 @@ fn a_message_that_the_store_cannot_give_back_is_an_error_of_its_own_and_holds_up
     assert_eq!(postroom.state_of("key:damaged"), "error/permanent");
     server.with_ledger(|ledger| assert_eq!(ledger.recipients(), ["b@example.com"]));
 }
+
+#[test]
+fn whoever_may_write_the_store_may_clean_up_after_an_engine_that_died() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::start(Script::accept_all().on(Phase::Dot, Action::stall())).unwrap();
+    let postroom = Postroom::to(&server);
+    std::fs::set_permissions(
+        postroom.store_path(),
+        std::fs::Permissions::from_mode(0o660),
+    )
+    .unwrap();
+    postroom.submit(&[message("a", "feedback", &["a@example.com"])]);
+    let delivering = postroom.start(&["deliver"]);
+    assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) == 1, SOON));
+    delivering.kill();
+    let modes: Vec<u32> = std::fs::read_dir(postroom.folder())
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|file| file.file_name().to_string_lossy().contains(".engine-"))
+        .map(|file| file.metadata().unwrap().permissions().mode() & 0o777)
+        .collect();
+    assert_eq!(modes, [0o660]);
+}

@@ -61,6 +61,9 @@ impl Engine {
             .create_new(true)
             .open(&lock_path)
             .map_err(io)?;
+        // Whoever may write the store must be able to clean up after us.
+        let mode = std::fs::metadata(store.path()).map_err(io)?.permissions();
+        lock.set_permissions(mode).map_err(io)?;
         lock.lock().map_err(io)?;
         let file = inode(store.path()).map_err(|source| StoreError::Io {
             path: store.path().to_owned(),
