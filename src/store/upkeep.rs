@@ -19,7 +19,7 @@ const STEP: usize = 50;
 const LOG_PAGES: i64 = 2_000;
 
 /// From this many pages the log is moved whole, while writers wait a moment: else one that never pauses would let it grow for ever.
-const LOG_PAGES_LIMIT: i64 = 25_000;
+const LOG_PAGES_LIMIT: i64 = 8_000;
 
 /// A thread that looks after an open store until it is dropped.
 pub struct Upkeep {
