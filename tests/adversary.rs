@@ -321,3 +321,36 @@ fn a_pasted_list_of_a_thousand_alternatives_is_a_query_like_another() {
         assert_eq!(postroom.count(&query), matches, "{query}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn large_messages_wait_in_the_store_not_in_memory() {
+    const MESSAGES: usize = 120;
+    let server = Server::start(
+        Script::accept_all()
+            .counts_only()
+            .nth_dot(MESSAGES as u64, Action::accept().when_released()),
+    )
+    .unwrap();
+    let postroom = one_connection(&server).build();
+    let messages: Vec<_> = (0..MESSAGES)
+        .map(|n| {
+            let mut message = raw_message(&format!("m{n}"), &["a@example.com"]);
+            let line = format!("{n:078}\r\n");
+            let raw = message["raw"].as_str().unwrap().to_owned() + &line.repeat(2 << 20 >> 4 >> 3);
+            message["raw"] = raw.into();
+            message
+        })
+        .collect();
+    postroom.submit(&messages);
+    let pass = postroom.start(&["deliver"]);
+    assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
+    let status = fs::read_to_string(format!("/proc/{}/status", pass.pid())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let most = most.and_then(|most| most.trim().split(' ').next());
+    let kib: usize = most.unwrap().parse().unwrap();
+    server.release();
+    pass.wait().ok();
+    assert_eq!(postroom.count("status:sent"), MESSAGES);
+    assert!(kib < 120 * 1024, "{kib} KiB");
+}

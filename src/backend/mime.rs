@@ -22,6 +22,9 @@ use crate::message::{Body, Content, Message, OWN_HEADERS, Receiver};
 /// How many contents' formatted parts are kept: one worker seldom mixes more.
 const CACHED: usize = 8;
 
+/// And at most so many bytes of them, though the last one always.
+const CACHED_BYTES: usize = 4 << 20;
+
 /// A message as it leaves, and what an envelope needs to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
@@ -89,6 +92,15 @@ enum Part {
     },
 }
 
+impl Part {
+    fn size(&self) -> usize {
+        match self {
+            Self::Parts(part) => part.len(),
+            Self::Raw { .. } => 0,
+        }
+    }
+}
+
 impl MimeBuilder {
     /// A builder with nothing cached.
     pub fn new() -> Self {
@@ -153,8 +165,9 @@ impl MimeBuilder {
             }
         }
         let part = format_part(content);
-        if cache.len() >= CACHED {
-            cache.remove(0);
+        let mut size = part.size() + cache.iter().map(|cached| cached.part.size()).sum::<usize>();
+        while cache.len() >= CACHED || (size > CACHED_BYTES && !cache.is_empty()) {
+            size -= cache.remove(0).part.size();
         }
         cache.push(Cached {
             content: Arc::downgrade(content),

@@ -135,6 +135,7 @@ impl Engine {
             heartbeat: Instant::now(),
             refreshed: Instant::now(),
             dry: vec![None; ways.len()],
+            rows: vec![CLAIM; ways.len()],
             ways,
             options,
         };
@@ -279,6 +280,8 @@ struct Supervisor {
     refreshed: Instant,
     /// When each lane last found nothing due, if it did.
     dry: Vec<Option<Instant>>,
+    /// How many rows each lane claims at once: fewer while messages are so large that not all of them find room.
+    rows: Vec<usize>,
 }
 
 impl Supervisor {
@@ -371,8 +374,9 @@ impl Supervisor {
 
     /// Fills the lanes that have room, and remembers which found nothing.
     fn claim(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        for (lane, dry) in self.shared.lanes.iter().zip(&mut self.dry) {
-            let wanted = lane.wants(CLAIM);
+        let lanes = self.shared.lanes.iter().zip(&mut self.dry);
+        for ((lane, dry), rows) in lanes.zip(&mut self.rows) {
+            let wanted = lane.wants(*rows);
             if wanted == 0 || dry.is_some_and(|at| at.elapsed() < LOOK) {
                 continue;
             }
@@ -395,7 +399,15 @@ impl Supervisor {
                         return Err(error);
                     }
                 };
-                lane.push(&claims, routed.batches);
+                let (taken, rest) = claims.split_at(routed.taken);
+                lane.push(taken, routed.batches);
+                if rest.is_empty() {
+                    *rows = (2 * *rows).min(CLAIM);
+                } else {
+                    *rows = taken.len();
+                    let rest: Vec<_> = rest.iter().map(|claim| &claim.receiver).collect();
+                    ledger.free(&rest)?;
+                }
                 for (receiver, failure) in routed.unreadable {
                     lane.unsendable(&receiver, failure);
                 }

@@ -1,6 +1,9 @@
 //! From claimed rows to batches: by message and content, cut to what the backend takes at once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Backend, Batch, Failure};
 use crate::{
@@ -11,11 +14,16 @@ use crate::{
 /// Messages and contents kept between two claims: a message to a whole course is read once.
 const KEPT: usize = 256;
 
+/// Contents of claimed rows may take so much memory (bytes), though one alone may take more: two hundred messages of 20 MB wait in the store.
+pub(super) const ROOM: usize = 32 << 20;
+
 /// Groups claims into batches, reading each message and content once.
 pub(super) struct Router {
     reader: Reader,
     messages: HashMap<MessageId, Arc<Message>>,
     contents: HashMap<ContentId, Arc<Content>>,
+    /// What `contents` take, in bytes.
+    size: usize,
 }
 
 /// What became of claimed rows.
@@ -25,6 +33,8 @@ pub(super) struct Routed {
     pub(super) batches: Vec<Batch>,
     /// Never to be sent: what they should say is damaged.
     pub(super) unreadable: Vec<(Receiver, Failure)>,
+    /// How many of the claims, from the first on, are in these two; for the others there was no room.
+    pub(super) taken: usize,
 }
 
 fn unreadable(claim: &Claim, error: &StoreError) -> Failure {
@@ -47,6 +57,7 @@ impl Router {
             reader,
             messages: HashMap::new(),
             contents: HashMap::new(),
+            size: 0,
         }
     }
 
@@ -58,7 +69,12 @@ impl Router {
     ) -> Result<Routed, StoreError> {
         let mut routed = Routed::default();
         let mut open: HashMap<(MessageId, ContentId), usize> = HashMap::new();
+        let (mut seen, mut size) = (HashSet::new(), 0);
         for claim in claims {
+            if size > ROOM && !seen.contains(&claim.content) {
+                break;
+            }
+            routed.taken += 1;
             let (message, content) = match self.read(claim) {
                 Ok(read) => read,
                 Err(error @ StoreError::Unreadable { .. }) => {
@@ -69,6 +85,9 @@ impl Router {
                 }
                 Err(error) => return Err(error),
             };
+            if seen.insert(claim.content) {
+                size += content.size();
+            }
             let batches = &mut routed.batches;
             let key = (claim.message, claim.content);
             match open.get(&key) {
@@ -110,10 +129,12 @@ impl Router {
         if let Some(content) = self.contents.get(&id) {
             return Ok(Arc::clone(content));
         }
-        if self.contents.len() >= KEPT {
+        if self.contents.len() >= KEPT || self.size > ROOM {
             self.contents.clear();
+            self.size = 0;
         }
         let content = Arc::new(self.reader.content(id)?);
+        self.size += content.size();
         self.contents.insert(id, Arc::clone(&content));
         Ok(content)
     }

@@ -25,6 +25,15 @@ pub enum Body {
 }
 
 impl Content {
+    /// What it takes in memory, in bytes, near enough.
+    pub fn size(&self) -> usize {
+        let body = match &self.body {
+            Body::Parts { text, html } => text.len() + html.as_ref().map_or(0, String::len),
+            Body::Raw(raw) => raw.len(),
+        };
+        self.subject.len() + body
+    }
+
     /// Whether this is a whole RFC 5322 message.
     pub fn is_raw(&self) -> bool {
         matches!(self.body, Body::Raw(_))

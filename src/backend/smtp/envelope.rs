@@ -71,6 +71,9 @@ fn wants_another_transaction(reply: &Reply, not_first: bool, any_accepted: bool)
         }
 }
 
+/// Behind a message larger than this (bytes) the next is not prepared: it would only take memory while this one crosses the network.
+const WORTH_PREPARING: usize = 1 << 20;
+
 /// Why an envelope came to no end.
 enum Stop {
     Link(LinkError),
@@ -117,7 +120,7 @@ impl SmtpSession {
                         took: since.elapsed(),
                     })?;
             }
-            if pipelining && next == 0 {
+            if pipelining && next == 0 && tx.size < WORTH_PREPARING {
                 *ahead = self.take(desk);
             }
             for number in group.clone() {

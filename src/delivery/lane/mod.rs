@@ -6,12 +6,12 @@ mod breaker;
 mod results;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::{Backend, Batch, Clock, Policy, Tally, signal::Signal};
+use super::{Backend, Batch, Clock, Policy, Tally, router::ROOM, signal::Signal};
 use crate::{
     message::{MessageId, Receiver, ReceiverId, Timestamp},
     store::{Claim, Ledger, Scope, Standing, StoreError},
@@ -163,7 +163,7 @@ impl Lane {
         let waiting: usize = inner.ready.iter().map(|batch| batch.receivers.len()).sum();
         match inner.gate {
             _ if inner.stopping => 0,
-            Gate::Open if waiting < batch / 2 => batch,
+            Gate::Open if waiting < (batch / 2).max(1) && inner.has_room() => batch,
             Gate::Probing if inner.hands.is_empty() => 1,
             _ => 0,
         }
@@ -377,6 +377,14 @@ impl Lane {
 }
 
 impl Inner {
+    /// Whether what waits leaves room for more in memory.
+    fn has_room(&self) -> bool {
+        let mut seen = HashSet::new();
+        let contents = self.ready.iter().map(|batch| &batch.content);
+        let distinct = contents.filter(|content| seen.insert(Arc::as_ptr(content)));
+        distinct.map(|content| content.size()).sum::<usize>() <= ROOM
+    }
+
     fn may_take(&self) -> bool {
         !self.ready.is_empty() && !self.stopping && !self.halted
     }
