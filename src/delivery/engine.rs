@@ -341,15 +341,22 @@ impl Supervisor {
         self.claim(now)?;
         for lane in &self.shared.lanes {
             while lane.hire() {
-                let lane = Arc::clone(lane);
+                let hired = Arc::clone(lane);
                 // Not joined: a worker may be waiting for a server that takes its ten minutes.
-                thread::Builder::new()
+                let spawned = thread::Builder::new()
                     .name(format!("worker-{}", lane.way.name))
-                    .spawn(move || worker::work(&lane))
-                    .map_err(|source| StoreError::Io {
+                    .spawn(move || worker::work(&hired));
+                if let Err(source) = spawned {
+                    lane.leave();
+                    if lane.has_workers() {
+                        // Those that run do the work; the next round tries again.
+                        break;
+                    }
+                    return Err(StoreError::Io {
                         path: "a worker's thread".into(),
                         source,
-                    })?;
+                    });
+                }
             }
         }
         if let Some(refusal) = self.shared.lanes.iter().find_map(|lane| lane.refusal()) {
