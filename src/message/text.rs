@@ -15,11 +15,6 @@ impl Text {
     pub fn shown(&self) -> DisplayText {
         DisplayText::line(&self.0)
     }
-
-    /// The same with its line ends kept, made harmless.
-    pub fn shown_lines(&self) -> DisplayText {
-        DisplayText::lines(&self.0)
-    }
 }
 
 impl<T: Into<String>> From<T> for Text {

@@ -203,12 +203,6 @@ impl Action {
         }
     }
 
-    /// The same, and the connection stays open, after a 421 too.
-    #[must_use]
-    pub fn and_go_on(self) -> Self {
-        self.and(Then::GoOn)
-    }
-
     /// The same, and then the connection is closed in order.
     #[must_use]
     pub fn and_close(self) -> Self {
