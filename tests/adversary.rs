@@ -354,3 +354,26 @@ fn large_messages_wait_in_the_store_not_in_memory() {
     assert_eq!(postroom.count("status:sent"), MESSAGES);
     assert!(kib < 120 * 1024, "{kib} KiB");
 }
+
+#[test]
+fn whoever_looks_while_the_store_is_made_finds_none_or_a_whole_one() {
+    let postroom = Setup::new().file("disk").build();
+    for _ in 0..5 {
+        fs::remove_file(postroom.store_path()).unwrap();
+        let makers: Vec<_> = (0..4).map(|_| postroom.start(&["init"])).collect();
+        let lookers: Vec<_> = (0..4).map(|_| postroom.start(&["list"])).collect();
+        let made = makers.into_iter().map(|maker| maker.wait().ok());
+        let made = made.filter(|ran| ran.stdout.contains("postroom.db: created"));
+        assert_eq!(made.count(), 1);
+        for looker in lookers {
+            let ran = looker.wait();
+            assert!(
+                ran.status.success() || ran.stderr.contains("there is no store"),
+                "{ran:?}"
+            );
+        }
+    }
+    let left = fs::read_dir(postroom.folder()).unwrap();
+    let mut left = left.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert!(left.all(|name| !name.contains(".new-")));
+}

@@ -74,29 +74,39 @@ impl Store {
         {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
-        match OpenOptions::new()
+        if path.symlink_metadata().is_ok() {
+            return Err(StoreError::Exists(path.to_owned()));
+        }
+        // Made beside its place and put there whole: nobody, also not after a crash, meets half a store.
+        let mut half = path.as_os_str().to_owned();
+        half.push(format!(".new-{}", random_hex(8)?));
+        let half = PathBuf::from(half);
+        OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(path)
-        {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(StoreError::Exists(path.to_owned()));
+            .open(&half)
+            .map_err(io)?;
+        let placed = Self::set_up(&half, path).and_then(|()| {
+            let linked = std::fs::hard_link(&half, path);
+            match linked.as_ref().map_err(std::io::Error::kind) {
+                Ok(()) => Ok(()),
+                Err(std::io::ErrorKind::AlreadyExists) => Err(StoreError::Exists(path.to_owned())),
+                // A file system without links.
+                Err(_) => std::fs::rename(&half, path).map_err(io),
             }
-            Err(error) => return Err(io(error)),
-        }
-        Self::open_new(path).inspect_err(|_| {
-            // What we made and could not finish must not look like a store.
-            let _ = std::fs::remove_file(path);
-        })
+        });
+        let _ = std::fs::remove_file(&half);
+        placed?;
+        Self::open(path)
     }
 
-    fn open_new(path: &Path) -> Result<Self, StoreError> {
-        refuse_network(path)?;
+    /// Makes an empty store of an empty file; on an error it is called `path`.
+    fn set_up(half: &Path, path: &Path) -> Result<(), StoreError> {
+        refuse_network(half)?;
         let set_up = || -> rusqlite::Result<()> {
             let mut conn = Connection::open_with_flags(
-                path,
+                half,
                 OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
             )?;
             // Both must be said before the first table.
@@ -105,8 +115,7 @@ impl Store {
             schema::migrate(&mut conn)?;
             Ok(())
         };
-        set_up().map_err(|error| error::explain(path, error))?;
-        Self::open(path)
+        set_up().map_err(|error| error::explain(path, error))
     }
 
     /// Opens a store to read and write.
