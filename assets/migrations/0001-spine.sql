@@ -88,6 +88,7 @@ CREATE TABLE engine (
     lease_until  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Checks compare with = and BETWEEN: an IN of three or more builds a table of its own for every row that is written.
 CREATE TABLE receiver (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     message_id    INTEGER NOT NULL REFERENCES message (id),
@@ -107,7 +108,7 @@ CREATE TABLE receiver (
     ignore_expiry INTEGER NOT NULL DEFAULT 0 CHECK (ignore_expiry IN (0, 1)),
     -- Message-ID or client reference: the same on every retry, new only when something already Sent is sent again.
     uid           TEXT NOT NULL,
-    state         INTEGER NOT NULL REFERENCES state (id),
+    state         INTEGER NOT NULL CHECK (state BETWEEN 0 AND 13),
     failed_count  INTEGER NOT NULL DEFAULT 0 CHECK (failed_count >= 0),
     sent_count    INTEGER NOT NULL DEFAULT 0 CHECK (sent_count >= 0),
     unknown_count INTEGER NOT NULL DEFAULT 0 CHECK (unknown_count >= 0),
@@ -116,7 +117,7 @@ CREATE TABLE receiver (
     -- The failed count from which the steps of the backoff are counted.
     backoff_from  INTEGER NOT NULL DEFAULT 0,
     sent_at       INTEGER,
-    delivery      TEXT CHECK (delivery IN ('pending', 'delivered', 'undelivered')),
+    delivery      TEXT CHECK (delivery = 'pending' OR delivery = 'delivered' OR delivery = 'undelivered'),
     -- NULL: nothing to do.
     due_at        INTEGER,
     -- The resend that made it due.
@@ -125,10 +126,10 @@ CREATE TABLE receiver (
     engine        TEXT,
     phase         INTEGER CHECK (phase IN (1, 2)),
     epoch         INTEGER NOT NULL DEFAULT 0,
-    CHECK ((due_at IS NOT NULL) = (state IN (0, 2, 3, 4))),
+    CHECK ((due_at IS NOT NULL) = (state = 0 OR state BETWEEN 2 AND 4)),
     CHECK ((engine IS NULL) = (phase IS NULL)),
     CHECK (engine IS NULL OR due_at IS NOT NULL),
-    CHECK (state NOT IN (12, 13) OR sent_at IS NOT NULL)
+    CHECK (state < 12 OR sent_at IS NOT NULL)
 ) STRICT;
 CREATE INDEX receiver_due ON receiver (backend_id, priority, due_at, id) WHERE due_at IS NOT NULL AND engine IS NULL;
 CREATE INDEX receiver_engine ON receiver (engine) WHERE engine IS NOT NULL;
@@ -147,7 +148,8 @@ CREATE TABLE attempt (
     epoch        INTEGER NOT NULL,
     started_at   INTEGER NOT NULL,
     ended_at     INTEGER,
-    outcome      TEXT CHECK (outcome IN ('accepted', 'temporary', 'permanent', 'backend', 'unknown', 'cancelled')),
+    outcome      TEXT CHECK (outcome = 'accepted' OR outcome = 'temporary' OR outcome = 'permanent' OR outcome = 'backend'
+                             OR outcome = 'unknown' OR outcome = 'cancelled'),
     code         INTEGER,
     enhanced     TEXT,
     server       TEXT,
