@@ -24,7 +24,7 @@ use crate::{duration, message::DisplayText, suggest::did_you_mean};
 use places::{Places as _, key_in, named};
 
 pub use backend::{Backend, Kind};
-pub use values::{OnUnknown, Permanent, Rate};
+pub use values::{Permanent, Rate};
 
 /// Everything the config file says, checked.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,7 +4,8 @@ use std::{path::Path, time::Duration};
 
 use postroom::{
     backend::{Credentials, FileSettings, SecretSource, SmtpSettings, Tls},
-    config::{Config, Kind, OnUnknown, Permanent, Rate},
+    config::{Config, Kind, Permanent, Rate},
+    delivery::OnUnknown,
 };
 
 fn parse(text: &str) -> Result<Config, String> {

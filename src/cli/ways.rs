@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::{
     backend::{FileBackend, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
-    delivery::{self, Direct, OnUnknown, Policy, Way},
+    delivery::{self, Direct, Policy, Way},
     message::{BackendFacts, SubmitDefaults},
 };
 
@@ -56,10 +56,7 @@ pub(super) fn way(name: &str, backend: &Backend, config: &Config) -> anyhow::Res
             backoff: config.delivery.backoff.clone(),
             resend_limit: config.delivery.resend_limit(),
             retry_permanent: backend.permanent == config::Permanent::Retry,
-            on_unknown: match backend.on_unknown {
-                config::OnUnknown::Resend => OnUnknown::Resend,
-                config::OnUnknown::Hold => OnUnknown::Hold,
-            },
+            on_unknown: backend.on_unknown,
         },
         probe: backend.probe,
     })

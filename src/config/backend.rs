@@ -8,9 +8,10 @@ use std::{
 use lettre::message::Mailbox;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Delivery, OnUnknown, Permanent, Rate, explain, places::named};
+use super::{Delivery, Permanent, Rate, explain, places::named};
 use crate::{
     backend::{Credentials, FileSettings, SecretSource, SmtpSettings, Timeouts, Tls},
+    delivery::OnUnknown,
     duration,
     suggest::did_you_mean,
 };

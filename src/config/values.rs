@@ -20,16 +20,6 @@ pub enum Permanent {
     Retry,
 }
 
-/// What to do with a receiver that may have got the message, when the answer never came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnUnknown {
-    /// One more try, under the same Message-ID (`"resend"`).
-    Resend,
-    /// An operator decides (`"hold"`).
-    Hold,
-}
-
 /// So many receivers in so much time: `50/s`, `3000/m`, `10000/h`, `50000/d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {

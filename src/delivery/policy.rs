@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::{
     message::{Outcome, State, Timestamp},
     store::{Next, Standing},
@@ -21,11 +23,12 @@ pub struct Policy {
 }
 
 /// What follows when nobody knows whether the message arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnUnknown {
-    /// One more try with the same Message-ID; unknown again: hold. The default of `smtp`.
+    /// One more try with the same Message-ID; unknown again: hold (`"resend"`). The default of `smtp`.
     Resend,
-    /// The operator decides. The default of every other kind.
+    /// The operator decides (`"hold"`). The default of every other kind.
     Hold,
 }
 
