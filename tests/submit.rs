@@ -316,6 +316,22 @@ fn line_ends_and_nul_are_refused_in_everything_that_becomes_a_line() {
 }
 
 #[test]
+fn a_header_that_no_line_could_hold_is_refused_when_it_is_handed_over() {
+    let name = "X".repeat(76);
+    assert!(parse(&with("headers", json!({name: "x"}))).is_ok());
+    let name = "X".repeat(77);
+    let (field, why) = refused(&with("headers", json!({name.as_str(): "x"})));
+    assert_eq!(field, format!("headers.{name}"));
+    assert!(why.contains("at most 76 letters"), "{why}");
+
+    let words = "token ".repeat(1000);
+    assert!(parse(&with("headers", json!({"X-A": words}))).is_ok());
+    let (field, why) = refused(&with("headers", json!({"X-A": "t".repeat(901)})));
+    assert_eq!(field, "headers.X-A");
+    assert!(why.contains("more than 900 letters"), "{why}");
+}
+
+#[test]
 fn headers_that_postroom_writes_are_refused_and_others_are_kept_in_order() {
     for own in [
         "From",

@@ -17,7 +17,7 @@ use lettre::{
 };
 use mail_parser::MessageParser;
 
-use crate::message::{Body, Content, Message, OWN_HEADERS, Receiver};
+use crate::message::{Body, Content, LONGEST_HEADER_NAME, Message, OWN_HEADERS, Receiver};
 
 /// How many contents' formatted parts are kept: one worker seldom mixes more.
 const CACHED: usize = 8;
@@ -291,7 +291,7 @@ fn head(
 /// Whether a caller may give a header of this name.
 fn check_header_name(name: &str) -> Result<(), BuildError> {
     let printable = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-    if name.is_empty() || name.len() > 76 || !name.bytes().all(printable) {
+    if name.is_empty() || name.len() > LONGEST_HEADER_NAME || !name.bytes().all(printable) {
         return Err(BuildError::HeaderName(name.to_owned()));
     }
     if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {

@@ -83,6 +83,12 @@ pub(crate) const OWN_HEADERS: &[&str] = &[
     "return-path",
 ];
 
+/// A name cannot be folded, and a line should have 78 letters at most (RFC 5322 2.1.1): this many leave room for the colon and a space.
+pub(crate) const LONGEST_HEADER_NAME: usize = 76;
+
+/// Lines are folded at spaces, and have 998 letters at most (RFC 5322 2.1.1).
+const LONGEST_WORD: usize = 900;
+
 /// Further from 0 than this a priority says nothing; the claim looks at each one in turn.
 const HIGHEST_PRIORITY: i64 = 1000;
 
@@ -236,6 +242,11 @@ fn headers(fields: &mut Fields) -> Result<Vec<(String, String)>, Wrong> {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
             return Err(at("is no name of a header: letters, digits and `-`"));
         }
+        if name.len() > LONGEST_HEADER_NAME {
+            return Err(at(&format!(
+                "is too long for the name of a header: at most {LONGEST_HEADER_NAME} letters"
+            )));
+        }
         let lower = name.to_ascii_lowercase();
         if OWN_HEADERS.contains(&lower.as_str()) {
             return Err(at(match lower.as_str() {
@@ -258,6 +269,12 @@ fn headers(fields: &mut Fields) -> Result<Vec<(String, String)>, Wrong> {
                 return Err(at("is a string, or a list of strings"));
             };
             fields::one_line(&value).map_err(at)?;
+            let unfoldable = |word: &str| word.len() > LONGEST_WORD && word.is_ascii();
+            if value.split([' ', '\t']).any(unfoldable) {
+                return Err(at(&format!(
+                    "has a word of more than {LONGEST_WORD} letters, and no line of a mail can hold it (RFC 5322 2.1.1): put spaces into it"
+                )));
+            }
             headers.push((name.clone(), value));
         }
     }
