@@ -70,6 +70,12 @@ pub trait Desk {
     /// The link failed after this batch's envelope was begun and before it was armed: certainly not sent. Each goes once more, alone; whoever
     /// meets it again has a temporary failure.
     fn lost(&mut self, batch: Batch, failure: Failure);
+
+    /// Whether this way has brought a transaction to its end since it was last in trouble, over whatever session. Then a server that turns
+    /// a message away as if it took nobody's means that message. A desk that does not know says no.
+    fn works(&self) -> bool {
+        false
+    }
 }
 
 /// The store refused to arm: somebody else has the rows, or the disk is full. Nothing may be sent.

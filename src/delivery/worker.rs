@@ -53,6 +53,10 @@ impl Desk for WorkerDesk<'_> {
         self.forget(&batch.receivers);
         self.lane.lost(batch, failure);
     }
+
+    fn works(&self) -> bool {
+        self.lane.works()
+    }
 }
 
 impl WorkerDesk<'_> {

@@ -31,6 +31,7 @@ pub struct FakeDesk {
     pub refuse_to_arm: bool,
     /// Whether what is given back is handed out again.
     pub requeue: bool,
+    pub works: bool,
     pub on_arm: Option<Box<dyn FnMut()>>,
 }
 
@@ -126,6 +127,10 @@ impl Desk for FakeDesk {
     fn lost(&mut self, batch: Batch, failure: Failure) {
         self.told.push(Told::Lost(ids(&batch)));
         self.losses.push(failure);
+    }
+
+    fn works(&self) -> bool {
+        self.works
     }
 }
 

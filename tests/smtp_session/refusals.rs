@@ -397,8 +397,8 @@ fn a_server_that_wants_other_credentials_is_trouble() {
         let mut desk = FakeDesk::with([letter(1)]);
         let trouble = run(settings(server.port), &mut desk).unwrap_err();
         server.finish();
-        // Only credentials that were refused wait an hour: the account is not at stake where there were none.
-        assert_eq!(trouble.auth, phase == "rcpt");
+        // Only a refused AUTH waits an hour: the account is not at stake where it was taken, or none was wanted.
+        assert!(!trouble.auth);
         assert_eq!(trouble.failure.phase.as_deref(), Some(phase));
         assert!(matches!(
             desk.results()[..],
@@ -437,4 +437,25 @@ fn a_message_that_cannot_be_built_does_not_stop_the_next() {
     let failure = desk.failure(1);
     assert_eq!(failure.phase.as_deref(), Some("build"));
     assert!(failure.traceback.contains("uid-1") && failure.error.contains("X-Tag"));
+}
+
+#[test]
+fn a_message_turned_away_where_others_get_through_is_not_the_servers_trouble() {
+    for (replies, told) in [
+        ("421 4.7.0 not from there\r\n", Told::Lost(vec![1])),
+        ("530 5.7.0 not from there\r\n", Told::Lost(vec![1])),
+        ("250 ok\r\n535 5.7.8 not to there\r\n", Told::Lost(vec![1])),
+    ] {
+        let server = Server::one(move |peer| {
+            peer.greet(&["PIPELINING"]);
+            peer.envelope(1);
+            peer.say(replies);
+            peer.expect_end();
+        });
+        let mut desk = FakeDesk::with([letter(1)]);
+        desk.works = true;
+        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
+        server.finish();
+        assert_eq!(desk.results(), [told], "{replies}");
+    }
 }

@@ -85,13 +85,13 @@ impl SmtpSession {
             self.settle_broken(&tx, accepted, &unknown(error, reply.took()), desk);
             return Ok(Flow::Close);
         }
+        let denied = is_denial(&reply) && !desk.works();
         for &index in accepted {
             self.settle_by(&tx, index, Phase::Dot, &reply, desk);
         }
         self.proven = true;
-        if is_denial(&reply) {
-            let failure = self.scene(&tx, Phase::Dot).refused(&reply);
-            return Err(trouble(failure, true));
+        if denied {
+            return Err(trouble(self.scene(&tx, Phase::Dot).refused(&reply)));
         }
         Ok(if reply.code() == 421 {
             Flow::Close

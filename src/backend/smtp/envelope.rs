@@ -58,6 +58,19 @@ impl Answers {
         }
         refused
     }
+
+    /// The first refusal that may mean us and not its recipient: such a one, and nobody was accepted. It leaves none of them behind.
+    fn take_denials(&mut self) -> Option<Reply> {
+        if self.mail_is_refused() || !self.accepted().is_empty() {
+            return None;
+        }
+        let mut denials = self
+            .recipients
+            .extract_if(.., |(_, reply)| is_denial(reply));
+        let (_, first) = denials.next()?;
+        denials.for_each(drop);
+        Some(first)
+    }
 }
 
 /// Too many recipients (RFC 5321 4.5.3.1.10): the rest goes in a transaction of its own, and nobody is to blame. Said to the first of a
@@ -158,7 +171,13 @@ impl SmtpSession {
         if reply.code() == 421 {
             return Err(Stop::Closing(reply));
         }
-        if is_denial(&reply) && !answers.mail_is_refused() {
+        let meant = match command {
+            Command::Reset | Command::Mail => true,
+            // Whether the recipient is meant or we are, the others' replies say.
+            Command::Rcpt(_) => false,
+            Command::Data => !answers.accepted().is_empty(),
+        };
+        if meant && is_denial(&reply) {
             return Err(Stop::Denied(reply));
         }
         let fits = match command {
@@ -174,6 +193,11 @@ impl SmtpSession {
             Command::Mail => answers.mail = Some(reply),
             Command::Rcpt(index) => answers.recipients.push((index, reply)),
             Command::Data => answers.data = Some(reply),
+        }
+        if answers.recipients.len() == tx.recipients
+            && let Some(reply) = answers.take_denials()
+        {
+            return Err(Stop::Denied(reply));
         }
         Ok(())
     }
@@ -205,13 +229,7 @@ impl SmtpSession {
         };
         let rest = tx.part(|index| !refused.iter().any(|(refused, ..)| *refused == index));
         let Some(rest) = rest else {
-            return match &stopped.why {
-                Stop::Denied(reply) => {
-                    let failure = self.scene(tx, stopped.phase).refused(reply);
-                    Err(trouble(failure, true))
-                }
-                _ => Ok(Flow::Close),
-            };
+            return Ok(Flow::Close);
         };
         let scene = Scene {
             batch: Some(&rest),
@@ -235,9 +253,17 @@ impl SmtpSession {
                 desk.again(rest);
                 Ok(Flow::Close)
             }
-            // It had taken the sender: what it closes for may be this recipient, as with a connection that is lost here. One at whom it
-            // always says so must not hold up the others; when it says so to everybody, the desk calls that trouble.
-            Stop::Closing(reply) if answers.mail.as_ref().is_some_and(Reply::is_positive) => {
+            // It had taken the sender, or others' mail a moment ago: what it closes for may be this message, as with a connection that is
+            // lost here. One at whom it always says so must not hold up the others; when it says so to everybody, the desk calls that trouble.
+            Stop::Closing(reply)
+                if desk.works() || answers.mail.as_ref().is_some_and(Reply::is_positive) =>
+            {
+                let failure = scene.refused(reply);
+                desk.lost(rest, failure);
+                Ok(Flow::Close)
+            }
+            // It takes mail from us: just not this.
+            Stop::Denied(reply) if self.proven || desk.works() => {
                 let failure = scene.refused(reply);
                 desk.lost(rest, failure);
                 Ok(Flow::Close)
@@ -253,9 +279,7 @@ impl SmtpSession {
                         Report::Failed(Outcome::Backend, scene.refused(reply)),
                     );
                 }
-                let failure = scene.refused(reply);
-                // 535: these credentials are wrong; 530: the server wants some.
-                Err(trouble(failure, reply.code() == 535))
+                Err(trouble(scene.refused(reply)))
             }
         }
     }

@@ -50,7 +50,12 @@ impl SmtpSession {
             ..self.scene(tx, phase)
         };
         let outcome = if is_denial(reply) && phase == Phase::Dot {
-            Outcome::Backend
+            // Where others' mail is taken, this message is meant; not for good, should it be us after all.
+            if desk.works() {
+                Outcome::Temporary
+            } else {
+                Outcome::Backend
+            }
         } else if reply.is_permanent() {
             Outcome::Permanent
         } else {
@@ -95,11 +100,12 @@ pub(super) fn is_denial(reply: &Reply) -> bool {
     matches!(reply.code(), 530 | 535)
 }
 
-/// What stops the whole backend.
-pub(super) fn trouble(failure: Failure, auth: bool) -> Trouble {
+/// What stops the whole backend. It took our credentials when this connection was opened, or wanted none: no account will be locked, so it is tried
+/// again like any other that is down.
+pub(super) fn trouble(failure: Failure) -> Trouble {
     Trouble {
         failure,
-        auth,
+        auth: false,
         retry_after: None,
     }
 }

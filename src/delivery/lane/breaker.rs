@@ -74,14 +74,26 @@ pub(super) fn probe_wait(
     trouble: &Trouble,
     now: Timestamp,
 ) -> Duration {
-    let wait = match last {
-        _ if trouble.auth => PROBE_AUTH,
+    let wait = if trouble.auth {
+        PROBE_AUTH
+    } else {
+        usual_wait(last, first, now)
+    };
+    wait.max(trouble.retry_after.unwrap_or_default())
+}
+
+/// The same where nothing more is known of the trouble.
+pub(super) fn usual_wait(
+    last: Option<(Duration, Timestamp)>,
+    first: Duration,
+    now: Timestamp,
+) -> Duration {
+    match last {
         // Every connection meets the same outage: only a probe that fails after its interval makes the next one longer.
         Some((last, ends)) if ends > now => last,
         Some((last, _)) => (last * 2).min(PROBE_MAX.max(first)),
         None => first,
-    };
-    wait.max(trouble.retry_after.unwrap_or_default())
+    }
 }
 
 /// What went wrong in a row.

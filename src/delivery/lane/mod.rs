@@ -61,6 +61,8 @@ struct Inner {
     /// At most so many connections until then.
     fewer: Option<(usize, Instant)>,
     streaks: Streaks,
+    /// The server has answered for a receiver since the way was last in trouble.
+    works: bool,
     stopping: bool,
     /// The store cannot be written.
     halted: bool,
@@ -109,6 +111,7 @@ impl Lane {
             sessions: 0,
             fewer: None,
             streaks: Streaks::default(),
+            works: false,
             stopping: false,
             halted: false,
             refusal: None,
@@ -295,6 +298,12 @@ impl Lane {
     pub(super) fn leave(&self) {
         self.inner().workers -= 1;
         self.supervisor.raise();
+    }
+
+    /// Whether something got through since the way was last in trouble.
+    pub(super) fn works(&self) -> bool {
+        let inner = self.inner();
+        inner.works && inner.gate == Gate::Open
     }
 
     /// Hands out the next batch.

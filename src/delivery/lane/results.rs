@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Lane,
-    breaker::{Gate, probe_wait},
+    breaker::{Gate, probe_wait, usual_wait},
     held,
 };
 use crate::{
@@ -18,6 +18,17 @@ use crate::{
 
 /// A connection that could not be opened beside one that works lowers their number for this long.
 const FEWER_FOR: Duration = Duration::from_secs(30);
+
+/// How a result came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// The server answered for this receiver: so the way works.
+    Answered,
+    /// It turned the message away as if it took nobody's.
+    TurnedAway,
+    /// It had no part in it.
+    Unheard,
+}
 
 impl Lane {
     /// Arms these receivers, or says why not: then those whose fence failed are forgotten, and the others of these are put back. The rest of
@@ -89,23 +100,31 @@ impl Lane {
 
     /// Writes the result for one receiver.
     pub(in crate::delivery) fn settle(&self, receiver: &Receiver, report: Report) {
-        let answered = !matches!(report.outcome(), Outcome::Backend | Outcome::Cancelled);
-        self.write_down(receiver, report, answered);
+        let how = match report.outcome() {
+            Outcome::Backend => How::TurnedAway,
+            Outcome::Cancelled => How::Unheard,
+            _ => How::Answered,
+        };
+        self.write_down(receiver, report, how);
     }
 
     /// It can never be sent; the server was not asked.
     pub(in crate::delivery) fn unsendable(&self, receiver: &Receiver, failure: Failure) {
-        self.write_down(receiver, Report::Failed(Outcome::Permanent, failure), false);
+        let report = Report::Failed(Outcome::Permanent, failure);
+        self.write_down(receiver, report, How::Unheard);
     }
 
-    /// Writes it; `answered` says that the server had a part in it: so the way works.
-    fn write_down(&self, receiver: &Receiver, report: Report, answered: bool) {
+    fn write_down(&self, receiver: &Receiver, report: Report, how: How) {
         let now = (self.clock)();
         let met_before = match &report {
             Report::Failed(Outcome::Backend, failure) => self.has_met(failure),
             _ => false,
         };
-        let worked = answered && self.inner().gate == Gate::Probing;
+        let wait = match how {
+            How::TurnedAway => usual_wait(self.last_wait(), self.way.probe, now),
+            How::Answered | How::Unheard => Duration::ZERO,
+        };
+        let worked = how == How::Answered && self.inner().gate == Gate::Probing;
         if worked {
             // First in the store: a look at it in between must not shut the gate again.
             self.report_store(self.ledger.store().backend_up(&self.way.name, now));
@@ -136,10 +155,15 @@ impl Lane {
             Scope::DueAt(start) => now.max(start),
             Scope::Always | Scope::Job(_) => now,
         };
-        let next = self
+        let mut next = self
             .way
             .policy
             .next(&hand.standing, outcome, reckoned, jitter);
+        if how == How::TurnedAway {
+            // What the server cannot stand may be this message: the next probe is another one, if there is any.
+            next.due_at = Some(reckoned + wait);
+        }
+        inner.works |= how == How::Answered;
         inner.tally.count(next.state, outcome);
         if worked && inner.gate == Gate::Probing {
             inner.gate = Gate::Open;
@@ -191,7 +215,11 @@ impl Lane {
                 auth: false,
                 retry_after: None,
             };
-            self.trouble(Some(&batch), &trouble);
+            for receiver in &batch.receivers {
+                let report = Report::Failed(Outcome::Backend, trouble.failure.clone());
+                self.settle(receiver, report);
+            }
+            self.trouble(None, &trouble);
             return;
         }
         let mut again = Vec::new();
@@ -209,7 +237,7 @@ impl Lane {
         drop(inner);
         for receiver in twice {
             let report = Report::Failed(Outcome::Temporary, failure.clone());
-            self.write_down(&receiver, report, false);
+            self.write_down(&receiver, report, How::Unheard);
         }
         // Once more, one recipient a transaction.
         for receiver in again.into_iter().rev() {
@@ -222,16 +250,16 @@ impl Lane {
         }
     }
 
-    /// The way itself does not work. `met` is the batch whose try met it, if a session had not settled it yet.
+    /// The way itself does not work. `met` is the batch that would have been tried, if it could not even be begun.
     pub(in crate::delivery) fn trouble(&self, met: Option<&Batch>, trouble: &Trouble) {
         let now = (self.clock)();
         let store = self.ledger.store();
         let failure = &trouble.failure;
-        let before = store.backend(&self.way.name).ok().flatten();
+        let last = self.last_wait();
         for receiver in met.into_iter().flat_map(|batch| &batch.receivers) {
-            self.settle(receiver, Report::Failed(Outcome::Backend, failure.clone()));
+            let report = Report::Failed(Outcome::Backend, failure.clone());
+            self.write_down(receiver, report, How::Unheard);
         }
-        let last = before.and_then(|row| row.probe_wait.zip(row.probe_at));
         let wait = probe_wait(last, self.way.probe, trouble, now);
         tracing::warn!(backend = self.way.name, error = ?failure.error, "the backend is down, next try in {wait:?}");
         self.report_store(store.backend_down(
@@ -249,11 +277,18 @@ impl Lane {
         let freed = {
             let mut inner = self.inner();
             inner.gate = gate;
+            inner.works = false;
             inner.shut_out(gate)
         };
         self.report_store(self.free(&freed));
         self.changed.notify_all();
         self.supervisor.raise();
+    }
+
+    /// The wait that the last trouble led to, and when it ends.
+    fn last_wait(&self) -> Option<(Duration, Timestamp)> {
+        let row = self.ledger.store().backend(&self.way.name).ok().flatten()?;
+        row.probe_wait.zip(row.probe_at)
     }
 
     /// Whether the backend is down for this very reason already.
