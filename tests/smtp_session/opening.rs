@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{
     desk::{FakeDesk, Told, hasty, letter, run, settings, smtp},
-    server::{Peer, Server, identity},
+    server::{Peer, Server, identity, self_signed},
 };
 
 /// Settings over TLS that trust this CA.
@@ -142,9 +142,46 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
     server.finish();
     assert_eq!(trouble.failure.phase.as_deref(), Some("tls"));
     assert!(
-        trouble.failure.error.contains("invalid peer certificate"),
+        trouble.failure.error.contains("invalid peer certificate")
+            && trouble.failure.error.contains("`ca_file`"),
         "{}",
         trouble.failure.error
+    );
+}
+
+#[test]
+fn a_self_signed_certificate_serves_as_ca_file_unless_it_is_an_authoritys() {
+    let own = self_signed(false);
+    let ca_pem = own.ca_pem.clone();
+    let server = Server::one(move |peer| {
+        peer.encrypt(&own);
+        peer.greet(&[]);
+        assert_eq!(peer.line(), "QUIT");
+    });
+    let (_folder, settings) = tls(server.port, Tls::Implicit, &ca_pem);
+    assert!(smtp(settings).probe().is_ok());
+    server.finish();
+
+    let own = self_signed(true);
+    let ca_pem = own.ca_pem.clone();
+    let server = Server::one(move |peer| {
+        peer.encrypt(&own);
+        peer.expect_end();
+    });
+    let (_folder, settings) = tls(server.port, Tls::Implicit, &ca_pem);
+    let told = trouble(settings).failure;
+    server.finish();
+    assert!(
+        told.error
+            .contains("the certificate of an authority (CA:TRUE)")
+            && told.error.contains("CA:FALSE"),
+        "{}",
+        told.error
+    );
+    assert!(
+        told.traceback.contains("CaUsedAsEndEntity"),
+        "{}",
+        told.traceback
     );
 }
 
@@ -236,6 +273,7 @@ fn refused_credentials_are_told_apart_and_never_shown() {
         assert_eq!(trouble.auth, auth, "{reply}");
         assert_eq!(trouble.failure.phase.as_deref(), Some("auth"));
         let told = format!("{trouble:?}");
+        assert_eq!(told.contains("does not accept our login"), auth, "{told}");
         assert!(
             !told.contains("hunter") && !told.contains("AHBvc3Ry"),
             "{told}"

@@ -9,7 +9,10 @@ use std::{
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ServerConfig, ServerConnection, pki_types::PrivateKeyDer};
+use rustls::{
+    ServerConfig, ServerConnection,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
 
 /// Longer than anything here takes; a test that waits for what never comes fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -240,18 +243,36 @@ pub fn identity() -> Identity {
         .unwrap()
         .signed_by(&key, &ca)
         .unwrap();
+    Identity {
+        ca_pem: ca.pem(),
+        config: config(leaf.der().clone(), &key),
+    }
+}
+
+/// A certificate for `localhost` that nobody signed but itself; of an authority, as `openssl req -x509` makes them, or not.
+pub fn self_signed(of_an_authority: bool) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    if of_an_authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    let certificate = params.self_signed(&key).unwrap();
+    Identity {
+        ca_pem: certificate.pem(),
+        config: config(certificate.der().clone(), &key),
+    }
+}
+
+fn config(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(
-            vec![leaf.der().clone()],
+            vec![certificate],
             PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )
         .unwrap();
-    Identity {
-        ca_pem: ca.pem(),
-        config: Arc::new(config),
-    }
+    Arc::new(config)
 }

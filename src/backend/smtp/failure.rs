@@ -143,15 +143,17 @@ pub(super) struct Scene<'a> {
 impl Scene<'_> {
     /// The server said no.
     pub(super) fn refused(&self, reply: &Reply) -> Failure {
+        let server = &self.facts.server;
         let kind = match reply.code() {
-            421 => "the server closes the connection",
-            530 | 535 => "the server does not accept our credentials",
-            _ if reply.is_permanent() => "refused for good",
-            _ if reply.is_refusal() => "refused for now",
-            _ => "not understood",
+            421 => format!("{server} closes the connection"),
+            530 => format!("{server} takes no mail without a login or TLS"),
+            535 => format!("{server} does not accept our login"),
+            _ if reply.is_permanent() => format!("refused for good by {server}"),
+            _ if reply.is_refusal() => format!("refused for now by {server}"),
+            _ => format!("{server} gave an answer that fits no rule of SMTP here"),
         };
         let words = reply.in_one_line();
-        let causes = [format!("{kind} by {}", self.facts.server), words.clone()];
+        let causes = [kind, words.clone()];
         Failure {
             code: Some(reply.code()),
             enhanced: reply.enhanced(),

@@ -17,7 +17,7 @@ use super::{
     features::Features,
     reply::Reply,
     settings::{Credentials, SmtpSettings, Tls},
-    tls::{Trust, TrustError},
+    tls::{self, Trust, TrustError},
     transcript::Transcript,
     wire::Stream,
 };
@@ -139,7 +139,10 @@ impl Connection {
             failed(match error.kind() {
                 io::ErrorKind::TimedOut => OpenFault::Link(LinkError::TimedOut(limit)),
                 io::ErrorKind::UnexpectedEof => OpenFault::Link(LinkError::Closed),
-                _ => OpenFault::Handshake(error),
+                _ => match tls::advice(&error) {
+                    Some(advice) => OpenFault::Certificate(advice, error),
+                    None => OpenFault::Handshake(error),
+                },
             })
         })?;
         self.facts.tls = self.stream.tls_version();
@@ -314,6 +317,8 @@ enum OpenFault {
     Trust(TrustError),
     #[error("no secure connection came about")]
     Handshake(#[source] io::Error),
+    #[error("{0}")]
+    Certificate(&'static str, #[source] io::Error),
     #[error("the server offers neither AUTH PLAIN nor AUTH LOGIN")]
     NoMechanism,
     #[error(transparent)]

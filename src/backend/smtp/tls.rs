@@ -1,10 +1,11 @@
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    CertificateError, ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{
         CertificateDer,
@@ -64,6 +65,32 @@ impl Trust {
             .with_no_client_auth();
         Ok(Arc::clone(loaded.insert(Arc::new(config))))
     }
+}
+
+/// What is wrong with the server's certificate, and the way out, where there is one.
+pub(super) fn advice(error: &io::Error) -> Option<&'static str> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::InvalidCertificate(why) = error else {
+        return None;
+    };
+    Some(match why {
+        // Another authority of the same name shows as a bad signature.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate comes from an authority that is not trusted here (name that authority's certificate with `ca_file`)"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name (write the name it is for as `host`)"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired (it has to be renewed there; also look at this machine's clock)"
+        }
+        // The reason is webpki's own type, which is not for us to name.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "the server shows the certificate of an authority (CA:TRUE) as its own, as self-signed ones often are; no client should take it, and `ca_file` cannot help \
+             (make the server's anew with CA:FALSE, by `openssl req -x509 -addext basicConstraints=critical,CA:FALSE …`, and name that with `ca_file`)"
+        }
+        _ => return None,
+    })
 }
 
 fn from_file(path: &Path) -> Result<RootCertStore, TrustError> {
