@@ -63,29 +63,29 @@ fn measure(store: &Store, size: usize) -> Vec<(&'static str, Duration)> {
         })
     };
     let looks: Vec<(&'static str, Look)> = vec![
-        ("first window", window("", Anchor::Newest)),
+        ("first window", window("", Anchor::First)),
         (
             "next window, in the middle",
-            window("", Anchor::OlderThan(middle)),
+            window("", Anchor::After(middle)),
         ),
-        ("last window", window("", Anchor::Oldest)),
+        ("last window", window("", Anchor::Last)),
         (
             "counts per status",
             Box::new(|reader| assert!(reader.counts().expect("counts").total() > 0)),
         ),
-        ("status:failed", window("status:failed", Anchor::Newest)),
-        ("type:feedback", window("type:feedback", Anchor::Newest)),
+        ("status:failed", window("status:failed", Anchor::First)),
+        ("type:feedback", window("type:feedback", Anchor::First)),
         (
             "status:failed,error type:feedback",
-            window("status:failed,error type:feedback", Anchor::Newest),
+            window("status:failed,error type:feedback", Anchor::First),
         ),
         (
             "to: one identity",
-            window("to:user77777@example.com", Anchor::Newest),
+            window("to:user77777@example.com", Anchor::First),
         ),
-        ("search, many hits", window("assignment", Anchor::Newest)),
-        ("search, one hit", window("user77777", Anchor::Newest)),
-        ("search, no hit", window("zebrafish", Anchor::Newest)),
+        ("search, many hits", window("assignment", Anchor::First)),
+        ("search, one hit", window("user77777", Anchor::First)),
+        ("search, no hit", window("zebrafish", Anchor::First)),
     ];
     let reader = store.reader().expect("a reader");
     looks

@@ -126,9 +126,7 @@ fn start(
 
 fn only(store: &Store) -> Row {
     let reader = store.reader().unwrap();
-    let mut rows = reader
-        .window(&Query::default(), Anchor::Newest, 10)
-        .unwrap();
+    let mut rows = reader.window(&Query::default(), Anchor::First, 10).unwrap();
     rows.pop().unwrap()
 }
 
@@ -148,7 +146,7 @@ fn pass_by(clock: impl Fn(u64) -> DateTime<Utc> + Send + Sync + 'static) {
     assert_eq!(tally.failed, 1_000);
     let reader = store.reader().unwrap();
     let rows = reader
-        .window(&Query::default(), Anchor::Newest, 1_000)
+        .window(&Query::default(), Anchor::First, 1_000)
         .unwrap();
     assert!(rows.iter().all(|row| row.failed_count == 1));
 }

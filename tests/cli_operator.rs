@@ -703,5 +703,5 @@ fn every_command_teaches_with_examples() {
         );
     }
     let version = postroom.run(&["--version"]).ok().stdout;
-    assert!(version.contains("(schema 1)"), "{version}");
+    assert!(version.contains("(schema 2)"), "{version}");
 }

@@ -59,7 +59,7 @@ fn states(demo: &Demo) -> HashMap<State, u64> {
 fn rows(demo: &Demo) -> Vec<Row> {
     let reader = demo.store().reader().unwrap();
     reader
-        .window(&Query::default(), Anchor::Newest, 100_000)
+        .window(&Query::default(), Anchor::First, 100_000)
         .unwrap()
 }
 

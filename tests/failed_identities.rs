@@ -144,7 +144,7 @@ impl Site {
             .store
             .reader()
             .unwrap()
-            .window(&Query::default(), Anchor::Newest, 10_000)
+            .window(&Query::default(), Anchor::First, 10_000)
             .unwrap();
         rows.into_iter()
             .map(|row| (row.identity.raw().to_owned(), row))

@@ -312,7 +312,7 @@ impl World {
     fn check(&self) {
         let reader = self.store.reader().unwrap();
         let rows = reader
-            .window(&Query::default(), Anchor::Newest, 10_000)
+            .window(&Query::default(), Anchor::First, 10_000)
             .unwrap();
         let counts = reader.counts().unwrap();
         for state in State::ALL {

@@ -285,7 +285,7 @@ fn assert_read_only(postroom: &Postroom, before: &str, server: &Server) {
     let rows = store
         .reader()
         .unwrap()
-        .window(&Query::default(), Anchor::Newest, 10)
+        .window(&Query::default(), Anchor::First, 10)
         .unwrap();
     assert_eq!(rows.len(), 2);
 }

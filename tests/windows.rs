@@ -4,15 +4,19 @@
 
 mod support;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    sync::Arc,
+};
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use postroom::{
-    message::{NewReceiver, Outcome, Reason, ReceiverId, State, Submission},
-    query::{Context, Is, Predicate, Query, To},
-    store::{Anchor, Count, Row, SeedAttempt, SeedReceiver, Store},
+    message::{Delivery, NewReceiver, Outcome, Reason, ReceiverId, State, Submission, Timestamp},
+    query::{Code, Context, Is, Predicate, Query, To, When},
+    store::{Anchor, By, Count, Place, Reader, Row, SeedAttempt, SeedReceiver, Sort, Store},
 };
 use proptest::prelude::*;
+use rusqlite::params;
 use support::{receiver, submission};
 
 const KINDS: [&str; 3] = ["feedback", "Invoice", "reset"];
@@ -25,6 +29,8 @@ const SUBJECTS: [&str; 4] = [
     "ab",
 ];
 const BACKENDS: [&str; 2] = ["email", "relay"];
+const LANGUAGES: [&str; 3] = ["en", "nb", "nb-NO"];
+const CODES: [(u16, &str); 2] = [(451, "4.7.1"), (550, "5.1.1")];
 
 #[derive(Clone, Debug)]
 struct Seed {
@@ -33,31 +39,59 @@ struct Seed {
     domain: usize,
     subject: usize,
     backend: usize,
+    language: usize,
     state: State,
-    failed: usize,
+    /// The code of each failure.
+    failed: Vec<usize>,
+    /// Hours ago.
+    created: i64,
+    sent: Option<i64>,
+    due_in: i64,
+    sending: bool,
+    delivery: Option<Delivery>,
 }
 
 fn seeds() -> impl Strategy<Value = Vec<Seed>> {
-    let seed = (
+    let words = (
         0..KINDS.len(),
         prop::option::of(0..USERS.len()),
         0..DOMAINS.len(),
         0..SUBJECTS.len(),
         0..BACKENDS.len(),
+        0..LANGUAGES.len(),
+    );
+    let course = (
         prop::sample::select(State::ALL.to_vec()),
-        0_usize..3,
-    )
-        .prop_map(
-            |(kind, user, domain, subject, backend, state, failed)| Seed {
-                kind,
-                user,
-                domain,
-                subject,
-                backend,
-                state,
-                failed,
-            },
-        );
+        prop::collection::vec(0..CODES.len(), 0..3),
+        0..200_i64,
+        // Some at the very same moment.
+        prop::option::of(0..12_i64),
+        prop::sample::select(vec![-5, 5]),
+        any::<bool>(),
+        prop::option::of(prop::sample::select(Delivery::ALL.to_vec())),
+    );
+    let seed = (words, course).prop_map(
+        |(
+            (kind, user, domain, subject, backend, language),
+            (state, failed, created, sent, due_in, sending, delivery),
+        )| Seed {
+            kind,
+            user,
+            domain,
+            subject,
+            backend,
+            language,
+            state,
+            failed,
+            created,
+            sent: sent
+                .map(|sent| sent * 10)
+                .or((state.status() == postroom::message::Status::Sent).then_some(1)),
+            due_in,
+            sending: sending && state.is_pending(),
+            delivery,
+        },
+    );
     prop::collection::vec(seed, 0..40)
 }
 
@@ -104,8 +138,34 @@ fn words() -> impl Strategy<Value = String> {
             "KEY:KEY-2,key-3",
             "sent:none",
             "sent:yes",
+            "sent:today",
+            "sent:2d",
+            "sent:>60h",
+            "-sent:2d",
+            "sent:none,3d",
+            "sent:20h,>4d",
+            "created:<2d",
+            "created:>3d",
+            "created:today,>7d",
+            "-created:<50h",
+            "created:year",
+            "code:451",
+            "code:5.1.1,4.7.1",
+            "-code:451",
+            "is:sending",
+            "is:scheduled",
+            "is:held,scheduled",
+            "-is:sending",
+            "-is:scheduled",
+            "delivery:pending",
+            "delivery:delivered,undelivered",
+            "-delivery:delivered",
+            "to:@example.com,ben@sub.example.org",
+            "to:åse@sub.example.org",
+            "user:april,ben,zoë",
             "lang:en",
-            "lang:nb",
+            "lang:NB",
+            "-lang:nb-no",
             "nonsense,feedback",
         ]
         .to_vec(),
@@ -113,27 +173,37 @@ fn words() -> impl Strategy<Value = String> {
     .prop_map(str::to_lowercase)
 }
 
+fn question() -> impl Strategy<Value = (Vec<String>, Sort)> {
+    let sort = (prop::sample::select(By::ALL.to_vec()), any::<bool>())
+        .prop_map(|(by, reversed)| Sort { by, reversed });
+    (prop::collection::vec(words(), 0..4), sort)
+}
+
 fn fill(seeds: &[Seed], indexed: bool) -> (tempfile::TempDir, Arc<Store>) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
+    let path = folder.path().join("postroom.db");
+    let store = Arc::new(Store::create(&path).unwrap());
     let now = Utc::now();
-    let submissions: Vec<Submission> = seeds
-        .iter()
-        .enumerate()
-        .map(|(n, seed)| message(n, seed))
-        .collect();
-    store.submit(&submissions, now).unwrap();
-    let attempt = |outcome| SeedAttempt {
-        outcome,
-        started_at: now,
-        ended_at: now,
-        code: Some(451),
-        enhanced: None,
-        server: None,
-        phase: None,
-        text: "no".to_owned(),
-        traceback: "no".to_owned(),
-        transcript: None,
+    let ago = |hours| now - TimeDelta::hours(hours);
+    for (n, seed) in seeds.iter().enumerate() {
+        store
+            .submit(&[message(n, seed)], ago(seed.created))
+            .unwrap();
+    }
+    let attempt = |code: &usize| {
+        let (code, enhanced) = CODES[*code];
+        SeedAttempt {
+            outcome: Outcome::Temporary,
+            started_at: now,
+            ended_at: now,
+            code: Some(code),
+            enhanced: Some(enhanced.to_owned()),
+            server: None,
+            phase: None,
+            text: "no".to_owned(),
+            traceback: "no".to_owned(),
+            transcript: None,
+        }
     };
     let histories: Vec<SeedReceiver> = seeds
         .iter()
@@ -141,14 +211,26 @@ fn fill(seeds: &[Seed], indexed: bool) -> (tempfile::TempDir, Arc<Store>) {
         .map(|(n, seed)| SeedReceiver {
             id: ReceiverId(n as i64 + 1),
             state: seed.state,
-            due_at: seed.state.is_pending().then_some(now),
-            sent_at: matches!(seed.state, State::Accepted | State::Marked).then_some(now),
-            attempts: (0..seed.failed)
-                .map(|_| attempt(Outcome::Temporary))
-                .collect(),
+            due_at: seed.state.is_pending().then(|| ago(-seed.due_in)),
+            sent_at: seed.sent.map(ago),
+            attempts: seed.failed.iter().map(attempt).collect(),
         })
         .collect();
     store.seed(&histories, "test").unwrap();
+    let inside = rusqlite::Connection::open(path).unwrap();
+    for (n, seed) in seeds.iter().enumerate() {
+        inside
+            .execute(
+                "UPDATE receiver SET engine = ?, phase = ?, delivery = ? WHERE id = ?",
+                params![
+                    seed.sending.then_some("somebody"),
+                    seed.sending.then_some(1),
+                    seed.delivery.map(Delivery::name),
+                    n as i64 + 1
+                ],
+            )
+            .unwrap();
+    }
     if indexed {
         // Half of it: the rest is found by walking.
         store.index_some(seeds.len().div_ceil(2)).unwrap();
@@ -159,18 +241,22 @@ fn fill(seeds: &[Seed], indexed: bool) -> (tempfile::TempDir, Arc<Store>) {
 fn message(n: usize, seed: &Seed) -> Submission {
     let user = seed.user.map(|user| USERS[user]);
     let identity = format!("{}@{}", user.unwrap_or("nobody"), DOMAINS[seed.domain]);
+    let language = LANGUAGES[seed.language].to_owned();
     let to = NewReceiver {
         user: user.map(str::to_owned),
+        language: language.clone(),
         ..receiver(BACKENDS[seed.backend], identity)
     };
     let (subject, text) = (SUBJECTS[seed.subject].to_owned(), "hidden words".to_owned());
-    Submission {
+    let mut message = Submission {
         key: Some(format!("key-{n}")),
         ..submission(KINDS[seed.kind], subject, text, vec![to])
-    }
+    };
+    message.contents[0].0 = language;
+    message
 }
 
-fn holds(row: &Row, predicate: &Predicate) -> bool {
+fn holds(row: &Row, seed: &Seed, predicate: &Predicate) -> bool {
     let fold = |text: &str| text.to_lowercase();
     let user = row.user.as_ref().map(|user| fold(user.raw()));
     let (subject, identity) = (fold(row.subject.raw()), fold(row.identity.raw()));
@@ -180,7 +266,13 @@ fn holds(row: &Row, predicate: &Predicate) -> bool {
         Predicate::Reason(list) => list.contains(&row.state.reason()),
         Predicate::Type(list) => is(list, row.kind.raw()),
         Predicate::Backend(list) => is(list, row.backend.raw()),
-        Predicate::Language(list) => is(list, row.language.raw()),
+        Predicate::Language(list) => {
+            let language = fold(row.language.raw());
+            let (whole, more) = (is(list, &language), |tag: &String| {
+                language.starts_with(&format!("{}-", fold(tag)))
+            });
+            whole || list.iter().any(more)
+        }
         Predicate::User(list) => user.is_some_and(|user| is(list, &user)),
         Predicate::To(list) => list.iter().any(|to| match to {
             To::Identity(whole) => fold(whole) == identity,
@@ -197,22 +289,31 @@ fn holds(row: &Row, predicate: &Predicate) -> bool {
             ) || word.parse::<i64>() == Ok(row.id.0)
         }),
         Predicate::Id(list) => list.contains(&row.id.0),
+        Predicate::Code(list) => seed.failed.last().is_some_and(|last| {
+            let (reply, enhanced) = CODES[*last];
+            list.contains(&Code::Reply(reply)) || list.contains(&Code::Enhanced(enhanced.into()))
+        }),
         Predicate::Failed(list) => list
             .iter()
             .any(|range| range.contains(&i64::from(row.failed_count))),
         Predicate::Is(list) => list.iter().any(|is| match is {
             Is::Sending => row.sending,
             Is::Held => row.state.reason() == Reason::Held,
-            Is::Scheduled => row.next_attempt_at.is_some_and(|at| at > Utc::now()),
+            Is::Scheduled => !row.sending && row.next_attempt_at.is_some_and(|at| at > Utc::now()),
         }),
-        Predicate::Sent(list) => list.iter().any(|when| match when {
-            postroom::query::When::Never => row.sent_at.is_none(),
-            postroom::query::When::Any => row.sent_at.is_some(),
-            postroom::query::When::Between(..) => unreachable!("not asked here"),
+        Predicate::Sent(list) => list.iter().any(|when| lies(row.sent_at, *when)),
+        Predicate::Created(list) => list.iter().any(|when| lies(Some(row.created_at), *when)),
+        Predicate::Delivery(list) => row.delivery.is_some_and(|told| list.contains(&told)),
+    }
+}
+
+fn lies(time: Option<Timestamp>, when: When) -> bool {
+    match when {
+        When::Never => time.is_none(),
+        When::Any => time.is_some(),
+        When::Between(from, until) => time.is_some_and(|time| {
+            from.is_none_or(|from| time >= from) && until.is_none_or(|until| time < until)
         }),
-        Predicate::Delivery(_) | Predicate::Created(_) | Predicate::Code(_) => {
-            unreachable!("not asked here")
-        }
     }
 }
 
@@ -227,44 +328,82 @@ fn found(word: &str, texts: &[Option<&String>]) -> bool {
     })
 }
 
+/// The order, said as plainly as possible.
+fn compare(sort: Sort, a: &Row, b: &Row) -> Ordering {
+    let turned = |order: Ordering| {
+        if sort.reversed {
+            order.reverse()
+        } else {
+            order
+        }
+    };
+    let newest_first = Reverse(a.id.0).cmp(&Reverse(b.id.0));
+    let kind = |row: &Row| row.kind.raw().to_lowercase();
+    match sort.by {
+        By::Id => turned(newest_first),
+        By::Created => turned(b.created_at.cmp(&a.created_at).then(newest_first)),
+        By::Sent => match (a.sent_at, b.sent_at) {
+            (Some(of_a), Some(of_b)) => turned(of_b.cmp(&of_a).then(newest_first)),
+            (None, None) => turned(newest_first),
+            (of_a, of_b) => of_a.is_none().cmp(&of_b.is_none()),
+        },
+        By::Type => turned(kind(a).cmp(&kind(b))).then(newest_first),
+        By::Status => turned(a.state.status().cmp(&b.state.status())).then(newest_first),
+    }
+}
+
+fn ids(rows: &[Row]) -> Vec<i64> {
+    rows.iter().map(|row| row.id.0).collect()
+}
+
+/// Window by window from the first to the last, and from the last to the first.
+fn both_ways(reader: &Reader, query: &Query, sort: Sort, size: usize) -> [Vec<i64>; 2] {
+    let look = |anchor: Anchor<Place>| reader.window_in(query, sort, &anchor, size).unwrap();
+    let (mut down, mut up) = (Vec::new(), Vec::new());
+    let mut rows = look(Anchor::First);
+    while let Some(last) = rows.last() {
+        let next = look(Anchor::After(last.into()));
+        // What begins with a row begins with that row.
+        let (from, wanted) = (look(Anchor::From(last.into())), [ids(&rows), ids(&next)]);
+        let wanted = wanted.concat().into_iter().skip(rows.len() - 1).take(size);
+        assert_eq!(ids(&from), wanted.collect::<Vec<_>>());
+        down.append(&mut rows);
+        rows = next;
+    }
+    let mut rows = look(Anchor::Last);
+    while let Some(first) = rows.first() {
+        let next = look(Anchor::Before(first.into()));
+        rows.append(&mut up);
+        up = rows;
+        rows = next;
+    }
+    [ids(&down), ids(&up)]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_window_is_what_reading_every_row_would_find(
-        seeds in seeds(), words in prop::collection::vec(words(), 0..4), indexed: bool, size in 1_usize..7,
+        seeds in seeds(), questions in prop::collection::vec(question(), 12), indexed: bool, size in 1_usize..7,
     ) {
         let (_folder, store) = fill(&seeds, indexed);
         let reader = store.reader().unwrap();
-        let text = words.join(" ");
-        let query = Query::parse(&text, &Context::local()).unwrap();
-        let everything = reader.window(&Query::default(), Anchor::Newest, 1_000).unwrap();
+        let everything = reader.window(&Query::default(), Anchor::First, 1_000).unwrap();
         prop_assert_eq!(everything.len(), seeds.len());
-        let wanted: Vec<i64> = everything
-            .iter()
-            .filter(|row| query.terms.iter().all(|term| holds(row, &term.predicate) != term.negated))
-            .map(|row| row.id.0)
-            .collect();
-        let ids = |rows: Vec<Row>| rows.into_iter().map(|row| row.id.0).collect::<Vec<_>>();
-
-        // Downwards, window by window.
-        let mut walked = ids(reader.window(&query, Anchor::Newest, size).unwrap());
-        while let Some(last) = walked.last().copied() {
-            let more = ids(reader.window(&query, Anchor::OlderThan(ReceiverId(last)), size).unwrap());
-            if more.is_empty() { break; }
-            walked.extend(more);
+        for (words, sort) in questions {
+            let text = words.join(" ");
+            let query = Query::parse(&text, &Context::local()).unwrap();
+            let matches = |row: &&Row| {
+                let seed = &seeds[row.id.0 as usize - 1];
+                query.terms.iter().all(|term| holds(row, seed, &term.predicate) != term.negated)
+            };
+            let mut wanted: Vec<Row> = everything.iter().filter(matches).cloned().collect();
+            wanted.sort_by(|a, b| compare(sort, a, b));
+            let [down, up] = both_ways(&reader, &query, sort, size);
+            prop_assert_eq!(&down, &ids(&wanted), "{} down, {:?}", text, sort);
+            prop_assert_eq!(&up, &ids(&wanted), "{} up, {:?}", text, sort);
+            prop_assert_eq!(reader.count(&query, 1_000).unwrap(), Count::Exact(wanted.len() as u64), "{}", text);
         }
-        prop_assert_eq!(&walked, &wanted, "{}", text);
-
-        // And upwards.
-        let mut climbed: BTreeSet<i64> = ids(reader.window(&query, Anchor::Oldest, size).unwrap()).into_iter().collect();
-        while let Some(top) = climbed.last().copied() {
-            let more = ids(reader.window(&query, Anchor::NewerThan(ReceiverId(top)), size).unwrap());
-            if more.is_empty() { break; }
-            climbed.extend(more);
-        }
-        prop_assert_eq!(climbed.into_iter().rev().collect::<Vec<_>>(), wanted.clone(), "{}", text);
-
-        prop_assert_eq!(reader.count(&query, 1_000).unwrap(), Count::Exact(wanted.len() as u64), "{}", text);
     }
 }

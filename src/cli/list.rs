@@ -99,8 +99,8 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         args.limit
     };
     let mut anchor = match args.sort {
-        Sort::Newest => Anchor::Newest,
-        Sort::Oldest => Anchor::Oldest,
+        Sort::Newest => Anchor::First,
+        Sort::Oldest => Anchor::Last,
     };
     writer.begin(&mut out)?;
     while left > 0 {
@@ -110,8 +110,8 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         }
         let Some(last) = rows.last() else { break };
         anchor = match args.sort {
-            Sort::Newest => Anchor::OlderThan(last.id),
-            Sort::Oldest => Anchor::NewerThan(last.id),
+            Sort::Newest => Anchor::After(last.id),
+            Sort::Oldest => Anchor::Before(last.id),
         };
         left -= rows.len();
         writer.rows(&mut out, &rows)?;

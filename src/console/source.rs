@@ -89,7 +89,7 @@ impl StoreSource {
         let query = &question.query;
         let below = |anchor| self.up_to(query, anchor, question.below);
         let from_the_top = || -> Result<Window, StoreError> {
-            let (rows, oldest) = below(Anchor::Newest)?;
+            let (rows, oldest) = below(Anchor::First)?;
             Ok(Window {
                 rows,
                 newest: true,
@@ -98,7 +98,7 @@ impl StoreSource {
             })
         };
         let around = |id, (mut older, oldest): (Vec<Row>, bool)| -> Result<Window, StoreError> {
-            let (mut rows, newest) = self.up_to(query, Anchor::NewerThan(id), question.above)?;
+            let (mut rows, newest) = self.up_to(query, Anchor::Before(id), question.above)?;
             rows.append(&mut older);
             Ok(Window {
                 rows,
@@ -111,7 +111,7 @@ impl StoreSource {
             At::Newest => from_the_top()?,
             At::Oldest => {
                 let (rows, newest) =
-                    self.up_to(query, Anchor::Oldest, question.above + question.below)?;
+                    self.up_to(query, Anchor::Last, question.above + question.below)?;
                 Window {
                     rows,
                     newest,
@@ -134,7 +134,7 @@ impl StoreSource {
                 let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
                 let found = self
                     .reader
-                    .window(&and_ids(marks, &ids), Anchor::Newest, ids.len())?;
+                    .window(&and_ids(marks, &ids), Anchor::First, ids.len())?;
                 window.marked.extend(found.iter().map(|row| row.id));
             }
         }
@@ -152,10 +152,10 @@ impl StoreSource {
         let all = rows.len() <= limit;
         if !all {
             match anchor {
-                Anchor::Oldest | Anchor::NewerThan(_) => {
+                Anchor::Last | Anchor::Before(_) => {
                     rows.remove(0);
                 }
-                Anchor::Newest | Anchor::OlderThan(_) | Anchor::From(_) => rows.truncate(limit),
+                Anchor::First | Anchor::After(_) | Anchor::From(_) => rows.truncate(limit),
             }
         }
         Ok((rows, all))
@@ -178,7 +178,7 @@ impl StoreSource {
             if last <= oldest {
                 break;
             }
-            anchor = Anchor::OlderThan(last);
+            anchor = Anchor::After(last);
         }
         Ok(ids)
     }

@@ -51,7 +51,7 @@ impl Reader {
     pub fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.run(|conn| {
             let oldest: Option<i64> = conn.query_row(
-                "SELECT min((SELECT min(due_at) FROM receiver WHERE backend_id = backend.id AND due_at IS NOT NULL AND engine IS NULL))
+                "SELECT min((SELECT min(due_at) FROM receiver INDEXED BY receiver_due WHERE backend_id = backend.id AND due_at IS NOT NULL AND engine IS NULL))
                  FROM backend WHERE NOT paused",
                 [],
                 |row| row.get(0),

@@ -18,6 +18,7 @@ mod plan;
 mod schema;
 mod search;
 mod seed;
+mod sort;
 mod submit;
 mod upkeep;
 mod window;
@@ -39,10 +40,11 @@ pub use error::StoreError;
 pub use ledger::{ArmRequest, Ledger, Next, Record, Settlement};
 pub use model::{
     Action, Affected, Anchor, AuditEntry, BackendRow, BackendState, Count, Counts, Detail,
-    EngineRow, Row, Target,
+    EngineRow, Row, Scan, Target,
 };
 pub use schema::SCHEMA;
 pub use seed::{SeedAttempt, SeedReceiver};
+pub use sort::{By, Place, Sort};
 pub use submit::Receipt;
 pub use upkeep::Upkeep;
 

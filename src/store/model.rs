@@ -1,5 +1,7 @@
 //! What the store answers with.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::message::{
@@ -70,19 +72,43 @@ pub struct Detail {
     pub attempts: Vec<Attempt>,
 }
 
-/// Where a window begins. Windows run from the newest receiver (the highest id) to the oldest.
+/// Where a window begins. `P` says where a receiver stands: in the usual order, from the newest (the highest id) to the oldest, its id does; in any
+/// order a [`Place`](super::Place) does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Anchor {
-    /// The newest rows.
-    Newest,
-    /// The oldest rows (still listed newest first).
-    Oldest,
-    /// Rows older than this one, without it.
-    OlderThan(ReceiverId),
-    /// Rows newer than this one, without it: the nearest ones.
-    NewerThan(ReceiverId),
-    /// This row, or the next older one that matches, and what follows.
-    From(ReceiverId),
+pub enum Anchor<P = ReceiverId> {
+    /// The first rows.
+    First,
+    /// The last rows (listed in the same order as ever).
+    Last,
+    /// Rows behind this one, without it.
+    After(P),
+    /// Rows before this one, without it: the nearest ones.
+    Before(P),
+    /// This row, or the next one behind it that matches, and what follows.
+    From(P),
+}
+
+/// Why a question may take long: no index leads to what matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// The terms that only a look at each receiver tells; none: each has its index, but few receivers have all of it.
+    pub terms: Vec<String>,
+    /// How many receivers are read at most.
+    pub receivers: u64,
+}
+
+impl fmt::Display for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.terms.as_slice() {
+            [] => f.write_str("no index leads to what matches all of it")?,
+            terms => write!(f, "no index leads to {}", terms.join(" "))?,
+        }
+        write!(
+            f,
+            ": up to {} receivers are read one by one",
+            self.receivers
+        )
+    }
 }
 
 /// How many rows match.

@@ -6,7 +6,10 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const APPLICATION_ID: i64 = 0x504f_5354;
 
 /// The migrations, in order. One transaction each; a released one is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../../assets/migrations/0001-spine.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../assets/migrations/0001-spine.sql"),
+    include_str!("../../assets/migrations/0004-sorting.sql"),
+];
 
 /// The number of the schema this version needs.
 pub const SCHEMA: i64 = MIGRATIONS.len() as i64;

@@ -4,7 +4,10 @@ use rusqlite::{
     Connection, Row as SqlRow, functions::FunctionFlags, params_from_iter, types::ValueRef,
 };
 
-use super::{Anchor, Count, Counts, Reader, Row, StoreError, plan::Plan, search, timestamp};
+use super::{
+    Anchor, Count, Counts, Place, Reader, Row, Scan, Sort, StoreError, plan::Plan, search,
+    timestamp,
+};
 use crate::{
     message::{Delivery, MessageId, ReceiverId, State},
     query::Query,
@@ -59,31 +62,97 @@ impl Reader {
         anchor: Anchor,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        self.run(|conn| {
-            let mut plan = Plan::new(conn, query)?;
-            let (bound, descending) = match anchor {
-                Anchor::Newest => (None, true),
-                Anchor::Oldest => (None, false),
-                Anchor::OlderThan(id) => (Some(format!("< {}", plan.bind(id.0))), true),
-                Anchor::From(id) => (Some(format!("<= {}", plan.bind(id.0))), true),
-                Anchor::NewerThan(id) => (Some(format!("> {}", plan.bind(id.0))), false),
-            };
-            let limit = plan.bind(limit as i64);
-            let ids = plan.ids(bound.as_deref(), descending, &limit);
-            // The ids first, from indexes alone; the joins for the few that are shown.
-            let sql = format!(
-                "SELECT {COLUMNS} FROM ({ids}) p CROSS JOIN receiver r ON r.id = p.id {JOINS} ORDER BY r.id DESC"
-            );
-            conn.prepare(&sql)?.query_map(params_from_iter(&plan.values), read_row)?.collect()
+        let (backwards, bound) = match anchor {
+            Anchor::First => (false, None),
+            Anchor::Last => (true, None),
+            Anchor::After(id) => (false, Some(("<", id))),
+            Anchor::From(id) => (false, Some(("<=", id))),
+            Anchor::Before(id) => (true, Some((">", id))),
+        };
+        self.snapshot(|conn| {
+            let mut rows = walk(
+                conn,
+                Plan::new(conn, query)?,
+                bound.map(|(side, id)| (side, None, id.0)),
+                !backwards,
+                limit,
+            )?;
+            if backwards {
+                rows.reverse();
+            }
+            Ok(rows)
+        })
+    }
+
+    /// The same in any order.
+    pub fn window_in(
+        &self,
+        query: &Query,
+        sort: Sort,
+        anchor: &Anchor<Place>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let (backwards, inclusive, place) = match anchor {
+            Anchor::First => (false, false, None),
+            Anchor::Last => (true, false, None),
+            Anchor::After(place) => (false, false, Some(place)),
+            Anchor::From(place) => (false, true, Some(place)),
+            Anchor::Before(place) => (true, false, Some(place)),
+        };
+        let descending = sort.descending() != backwards;
+        let side = match (descending, inclusive) {
+            (true, false) => "<",
+            (true, true) => "<=",
+            (false, false) => ">",
+            (false, true) => ">=",
+        };
+        self.snapshot(|conn| {
+            let mut rows = Vec::new();
+            let mut groups = sort.groups(conn)?;
+            if backwards {
+                groups.reverse();
+            }
+            // The place stands in one of the groups: what comes before that one lies behind.
+            if let Some(place) = place {
+                let here = groups.iter().position(|group| group.holds(place));
+                groups.drain(..here.unwrap_or(groups.len()));
+            }
+            for (index, group) in groups.iter().enumerate() {
+                let plan = Plan::walking(conn, &group.within(query), group.walk)?;
+                let bound = place
+                    .filter(|_| index == 0)
+                    .map(|place| (side, group.at(place), place.id.0));
+                rows.extend(walk(conn, plan, bound, descending, limit - rows.len())?);
+                if rows.len() >= limit {
+                    break;
+                }
+            }
+            if backwards {
+                rows.reverse();
+            }
+            Ok(rows)
+        })
+    }
+
+    /// What makes windows on this query slow, if something does.
+    pub fn scan(&self, query: &Query, sort: Sort) -> Result<Option<Scan>, StoreError> {
+        self.snapshot(|conn| {
+            for group in sort.groups(conn)? {
+                let plan = Plan::walking(conn, &group.within(query), group.walk)?;
+                if plan.scan.is_some() {
+                    return Ok(plan.scan);
+                }
+            }
+            Ok(None)
         })
     }
 
     /// How many match: exact at once where the counters know (status, reason, type, backend), else counted up to `cap`.
     pub fn count(&self, query: &Query, cap: u64) -> Result<Count, StoreError> {
-        self.run(|conn| {
+        self.snapshot(|conn| {
             let mut plan = Plan::new(conn, query)?;
-            if let Some(counted) = &plan.counted {
-                return Ok(Count::Exact(counted.sum(conn)?));
+            if let Some(counted) = plan.counted {
+                return Ok(Count::Exact(counted));
             }
             let limit = plan.bind(cap as i64);
             let sql = format!("SELECT count(*) FROM ({})", plan.ids(None, true, &limit));
@@ -112,6 +181,48 @@ impl Reader {
             Ok(counts)
         })
     }
+}
+
+impl Reader {
+    /// The plan rests on the counters: what they say and what is read must be of one moment.
+    fn snapshot<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.run(|conn| work(&*conn.unchecked_transaction()?))
+    }
+}
+
+/// Reads up to `limit` rows of a plan. The bound: which side of which time, if the plan is ordered by one, and which id.
+fn walk(
+    conn: &Connection,
+    mut plan: Plan,
+    bound: Option<(&str, Option<i64>, i64)>,
+    descending: bool,
+    limit: usize,
+) -> rusqlite::Result<Vec<Row>> {
+    let bound = bound.map(|(side, at, id)| {
+        let at = at.map(|at| plan.bind(at));
+        let id = plan.bind(id);
+        match at {
+            None => format!("{side} {id}"),
+            Some(at) => format!("{side} ({at}, {id})"),
+        }
+    });
+    let limit = plan.bind(limit as i64);
+    let ids = plan.ids(bound.as_deref(), descending, &limit);
+    // The ids first, from indexes alone; the joins for the few that are shown.
+    let direction = if descending { "DESC" } else { "ASC" };
+    let first = plan
+        .walk
+        .column()
+        .map_or(String::new(), |at| format!("{at} {direction}, "));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM ({ids}) p CROSS JOIN receiver r ON r.id = p.id {JOINS} ORDER BY {first}r.id {direction}"
+    );
+    conn.prepare(&sql)?
+        .query_map(params_from_iter(&plan.values), read_row)?
+        .collect()
 }
 
 /// The comparisons that a plan checks on each row: the folded needle first, then a column that may be NULL.

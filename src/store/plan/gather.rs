@@ -1,14 +1,17 @@
 //! From the terms of a query to conditions in SQL, and to what could lead a walk.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, types::Value};
 
 use crate::{
-    message::{Delivery, Reason, State},
+    message::{Reason, State, Status, Timestamp},
     query::{Code, Is, Predicate, Query, Term, To, When},
     store::{millis, search},
 };
+
+const SUBJECT: &str = "(SELECT subject FROM content WHERE content.id = r.content_id)";
 
 /// What is gathered while the terms are read.
 #[derive(Default)]
@@ -17,12 +20,27 @@ pub(super) struct Gathered {
     pub(super) kinds: Option<BTreeSet<i64>>,
     pub(super) backends: Option<BTreeSet<i64>>,
     pub(super) ids: Option<BTreeSet<i64>>,
-    pub(super) exact: Option<String>,
+    /// Walks that one index of equal values serves, together all that can match.
+    pub(super) exact: Option<Exact>,
     pub(super) sending: bool,
+    /// Conditions for the text index.
     pub(super) matches: Vec<String>,
+    /// Ids that a bare number also means.
     pub(super) numbers: Vec<i64>,
+    /// Conditions over `z`, the stretches of ids in which anything can match.
+    pub(super) stretches: Vec<String>,
+    /// Conditions over `r`, to be checked on each row.
     pub(super) rest: Vec<String>,
+    /// The terms that nothing above serves: only looking at each row tells.
+    pub(super) unserved: Vec<String>,
     pub(super) values: Vec<Value>,
+}
+
+/// An index, its first column, and the places of the values that are asked for: each is walked in the order of the id.
+pub(super) struct Exact {
+    pub(super) index: &'static str,
+    pub(super) column: String,
+    pub(super) places: Vec<String>,
 }
 
 impl Gathered {
@@ -48,6 +66,24 @@ impl Gathered {
     ) -> String {
         let places: Vec<String> = values.into_iter().map(|value| self.bind(value)).collect();
         format!("{column} IN ({})", places.join(", "))
+    }
+
+    /// Lets an index of equal values lead, unless one does already.
+    fn note_exact<T: Into<Value>>(
+        &mut self,
+        index: &'static str,
+        column: &str,
+        values: impl IntoIterator<Item = T>,
+    ) {
+        if self.exact.is_some() {
+            return;
+        }
+        let places = values.into_iter().map(|value| self.bind(value)).collect();
+        self.exact = Some(Exact {
+            index,
+            column: column.to_owned(),
+            places,
+        });
     }
 }
 
@@ -109,56 +145,32 @@ fn add_term(conn: &Connection, all: &mut Gathered, term: &Term) -> rusqlite::Res
             all.sending = true;
         }
         predicate => {
-            let condition = condition(conn, all, predicate, term.negated)?;
-            let condition = if term.negated {
+            let (condition, served) = condition(conn, all, predicate, term.negated)?;
+            all.rest.push(if term.negated {
                 format!("NOT ({condition})")
             } else {
                 condition
-            };
-            all.rest.push(condition);
+            });
+            if term.negated || !served {
+                all.unserved.push(term.to_string());
+            }
         }
     }
     Ok(())
 }
 
-/// What is checked on each row. On the way it notes which index could lead.
+/// What is checked on each row, and whether, unless it is negated, something can lead to the rows for which it holds: that is noted on the way.
 fn condition(
     conn: &Connection,
     all: &mut Gathered,
     predicate: &Predicate,
     negated: bool,
-) -> rusqlite::Result<String> {
-    let sql = match predicate {
-        Predicate::Id(list) => all.any_of("r.id", list.iter().copied()),
-        Predicate::Language(list) => all.any_of(
-            "lower(r.language)",
-            list.iter().map(|tag| tag.to_lowercase()),
-        ),
-        Predicate::User(list) => whole(all, "r.user", list, negated),
-        Predicate::To(list) => {
-            let identities: Vec<String> = list
-                .iter()
-                .filter_map(|to| {
-                    if let To::Identity(identity) = to {
-                        Some(identity.clone())
-                    } else {
-                        None
-                    }
-                })
-                .collect();
-            let mut conditions = Vec::new();
-            if !identities.is_empty() {
-                let negated = negated || identities.len() < list.len();
-                conditions.push(whole(all, "r.identity", &identities, negated));
-            }
-            for to in list {
-                if let To::Domain(domain) = to {
-                    let suffix = all.bind(format!("@{}", search::fold(domain)));
-                    conditions.push(format!("postroom_ends({suffix}, r.identity)"));
-                }
-            }
-            balanced(&conditions, "OR")
-        }
+) -> rusqlite::Result<(String, bool)> {
+    Ok(match predicate {
+        Predicate::Id(list) => (all.any_of("r.id", list.iter().copied()), true),
+        Predicate::Language(list) => (language(all, list), false),
+        Predicate::User(list) => whole(all, "receiver_user", "r.user", list, negated),
+        Predicate::To(list) => to(all, list, negated),
         Predicate::Key(list) => {
             let mut messages = BTreeSet::new();
             for key in list {
@@ -168,43 +180,16 @@ fn condition(
                     messages.insert(id?);
                 }
             }
-            let condition = all.any_of("r.message_id", messages);
-            if !negated && all.exact.is_none() {
-                all.exact = Some(condition.clone());
+            if !negated {
+                all.note_exact("receiver_message", "r.message_id", messages.iter().copied());
             }
-            condition
+            (all.any_of("r.message_id", messages), true)
         }
-        Predicate::Subject(list) => text(
-            all,
-            list,
-            negated,
-            &["(SELECT subject FROM content WHERE content.id = r.content_id)"],
-            false,
-        ),
-        Predicate::Words(list) => text(
-            all,
-            list,
-            negated,
-            &[
-                "(SELECT subject FROM content WHERE content.id = r.content_id)",
-                "r.user",
-                "r.identity",
-            ],
-            true,
-        ),
-        Predicate::Code(list) => {
-            const LAST: &str = "SELECT 1 FROM attempt a WHERE a.receiver_id = r.id AND a.epoch = (SELECT max(epoch) FROM attempt WHERE receiver_id = r.id)";
-            let (mut replies, mut enhanced) = (BTreeSet::new(), BTreeSet::new());
-            for code in list {
-                match code {
-                    Code::Reply(code) => drop(replies.insert(i64::from(*code))),
-                    Code::Enhanced(code) => drop(enhanced.insert(code.clone())),
-                }
-            }
-            let replies = all.any_of("a.code", replies);
-            let enhanced = all.any_of("a.enhanced", enhanced);
-            format!("EXISTS ({LAST} AND ({replies} OR {enhanced}))")
+        Predicate::Subject(list) => text(all, list, negated, &[SUBJECT], false),
+        Predicate::Words(list) => {
+            text(all, list, negated, &[SUBJECT, "r.user", "r.identity"], true)
         }
+        Predicate::Code(list) => (code(all, list), false),
         Predicate::Failed(list) => {
             let conditions: Vec<String> = list
                 .iter()
@@ -213,46 +198,124 @@ fn condition(
                     format!("(r.failed_count >= {from} AND r.failed_count < {until})")
                 })
                 .collect();
-            balanced(&conditions, "OR")
+            (balanced(&conditions, "OR"), false)
         }
-        Predicate::Sent(list) => when(all, "r.sent_at", list),
-        Predicate::Created(list) => when(all, "r.created_at", list),
-        Predicate::Is(list) => {
-            let conditions: Vec<String> = list
-                .iter()
-                .map(|is| match is {
-                    Is::Sending => "r.engine IS NOT NULL".to_owned(),
-                    Is::Held => format!(
-                        "r.state IN ({}, {})",
-                        State::Held.number(),
-                        State::FailedHeld.number()
-                    ),
-                    Is::Scheduled => {
-                        format!(
-                            "r.engine IS NULL AND r.due_at > {}",
-                            all.bind(millis(chrono::Utc::now()))
-                        )
-                    }
-                })
-                .collect();
-            // `due_at` is NULL where nothing is due: that is no, not unknown.
-            format!("coalesce({}, 0)", balanced(&conditions, "OR"))
+        Predicate::Sent(list) => {
+            if !negated && list.as_slice() == [When::Never] {
+                // What is Sent has a time: see the schema.
+                let states = State::ALL.into_iter();
+                narrow(
+                    &mut all.states,
+                    states
+                        .filter(|state| state.status() != Status::Sent)
+                        .collect(),
+                );
+            }
+            when(all, "sent", list, negated)
         }
+        Predicate::Created(list) => when(all, "created", list, negated),
+        Predicate::Is(list) => is(all, list, negated),
         Predicate::Delivery(list) => {
-            let name = |delivery: &Delivery| match delivery {
-                Delivery::Pending => "pending".to_owned(),
-                Delivery::Delivered => "delivered".to_owned(),
-                Delivery::Undelivered => "undelivered".to_owned(),
-            };
-            all.any_of("coalesce(r.delivery, '')", list.iter().map(name))
+            let names = || list.iter().map(|told| told.name().to_owned());
+            if !negated {
+                all.note_exact("receiver_delivery", "r.delivery", names());
+            }
+            (all.any_of("coalesce(r.delivery, '')", names()), true)
         }
         // These have sets of their own.
         Predicate::Status(_)
         | Predicate::Reason(_)
         | Predicate::Type(_)
-        | Predicate::Backend(_) => "1".to_owned(),
-    };
-    Ok(sql)
+        | Predicate::Backend(_) => ("1".to_owned(), true),
+    })
+}
+
+/// The tag itself, or one that says more: `nb` is also `nb-NO` (RFC 4647, 3.3.1).
+fn language(all: &mut Gathered, list: &[String]) -> String {
+    let conditions: Vec<String> = list
+        .iter()
+        .map(|tag| {
+            let tag = search::fold(tag);
+            let more = all.bind(format!("{tag}-"));
+            let tag = all.bind(tag);
+            format!("(postroom_is({tag}, r.language) OR postroom_begins({more}, r.language))")
+        })
+        .collect();
+    balanced(&conditions, "OR")
+}
+
+fn to(all: &mut Gathered, list: &[To], negated: bool) -> (String, bool) {
+    let identities: Option<Vec<String>> = list
+        .iter()
+        .map(|to| match to {
+            To::Identity(identity) => Some(identity.clone()),
+            To::Domain(_) => None,
+        })
+        .collect();
+    if let Some(identities) = identities {
+        return whole(all, "receiver_identity", "r.identity", &identities, negated);
+    }
+    let (mut parts, mut conditions) = (Vec::new(), Vec::new());
+    for to in list {
+        let (function, part) = match to {
+            To::Identity(identity) => ("postroom_is", search::fold(identity)),
+            To::Domain(domain) => ("postroom_ends", format!("@{}", search::fold(domain))),
+        };
+        conditions.push(format!(
+            "{function}({}, r.identity)",
+            all.bind(part.clone())
+        ));
+        parts.push(part);
+    }
+    let served = note_match(all, &parts, negated);
+    (balanced(&conditions, "OR"), served)
+}
+
+/// The codes of the last attempt.
+fn code(all: &mut Gathered, list: &[Code]) -> String {
+    const LAST: &str = "SELECT 1 FROM attempt a WHERE a.receiver_id = r.id AND a.epoch = (SELECT max(epoch) FROM attempt WHERE receiver_id = r.id)";
+    let (mut replies, mut enhanced) = (BTreeSet::new(), BTreeSet::new());
+    for code in list {
+        match code {
+            Code::Reply(code) => drop(replies.insert(i64::from(*code))),
+            Code::Enhanced(code) => drop(enhanced.insert(code.clone())),
+        }
+    }
+    let replies = all.any_of("a.code", replies);
+    let enhanced = all.any_of("a.enhanced", enhanced);
+    format!("EXISTS ({LAST} AND ({replies} OR {enhanced}))")
+}
+
+fn is(all: &mut Gathered, list: &[Is], negated: bool) -> (String, bool) {
+    if !negated {
+        // What is being sent or scheduled is due: see the schema.
+        let can_be = |state: State| {
+            list.iter().any(|is| match is {
+                Is::Held => state.reason() == Reason::Held,
+                Is::Sending | Is::Scheduled => state.is_pending(),
+            })
+        };
+        let states = State::ALL.into_iter().filter(|state| can_be(*state));
+        narrow(&mut all.states, states.collect());
+    }
+    let conditions: Vec<String> = list
+        .iter()
+        .map(|is| match is {
+            Is::Sending => "r.engine IS NOT NULL".to_owned(),
+            Is::Held => format!(
+                "r.state IN ({}, {})",
+                State::Held.number(),
+                State::FailedHeld.number()
+            ),
+            Is::Scheduled => {
+                let now = all.bind(millis(chrono::Utc::now()));
+                format!("r.engine IS NULL AND r.due_at > {now}")
+            }
+        })
+        .collect();
+    // `due_at` is NULL where nothing is due: that is no, not unknown.
+    let condition = format!("coalesce({}, 0)", balanced(&conditions, "OR"));
+    (condition, false)
 }
 
 /// The numbers of the rows of a small table whose name is one of the list, case ignored; or all the others.
@@ -278,20 +341,27 @@ fn named(
 }
 
 /// `column` equals one of the values, case ignored. In ASCII the index of that column leads; beyond, the text index does.
-fn whole(all: &mut Gathered, column: &str, list: &[String], negated: bool) -> String {
+fn whole(
+    all: &mut Gathered,
+    index: &'static str,
+    column: &str,
+    list: &[String],
+    negated: bool,
+) -> (String, bool) {
     if list.iter().all(|value| value.is_ascii()) {
-        let condition = all.any_of(&format!("{column} COLLATE NOCASE"), list.iter().cloned());
-        if !negated && all.exact.is_none() {
-            all.exact = Some(condition.clone());
+        let column = format!("{column} COLLATE NOCASE");
+        if !negated {
+            all.note_exact(index, &column, list.iter().cloned());
         }
-        return format!("coalesce({condition}, 0)");
+        let condition = all.any_of(&column, list.iter().cloned());
+        return (format!("coalesce({condition}, 0)"), true);
     }
-    note_match(all, list, negated);
+    let served = note_match(all, list, negated);
     let conditions: Vec<String> = list
         .iter()
         .map(|value| format!("postroom_is({}, {column})", all.bind(search::fold(value))))
         .collect();
-    balanced(&conditions, "OR")
+    (balanced(&conditions, "OR"), served)
 }
 
 /// One of the columns contains one of the words; words under three letters must stand at the beginning.
@@ -301,8 +371,8 @@ fn text(
     negated: bool,
     columns: &[&str],
     numbers_are_ids: bool,
-) -> String {
-    note_match(all, list, negated);
+) -> (String, bool) {
+    let served = note_match(all, list, negated);
     let mut conditions = Vec::new();
     for word in list {
         let folded = search::fold(word);
@@ -325,37 +395,59 @@ fn text(
             }
         }
     }
-    balanced(&conditions, "OR")
+    (balanced(&conditions, "OR"), served)
 }
 
 /// Lets the text index lead, if it can serve every alternative.
-fn note_match(all: &mut Gathered, list: &[String], negated: bool) {
+fn note_match(all: &mut Gathered, list: &[String], negated: bool) -> bool {
     let trigrams: Option<Vec<String>> = list
         .iter()
         .map(|word| search::match_expression(word))
         .collect();
-    if let Some(trigrams) = trigrams.filter(|_| !negated) {
-        all.matches.push(format!("({})", balanced(&trigrams, "OR")));
-    }
+    let Some(trigrams) = trigrams.filter(|_| !negated) else {
+        return false;
+    };
+    all.matches.push(format!("({})", balanced(&trigrams, "OR")));
+    true
 }
 
-fn when(all: &mut Gathered, column: &str, list: &[When]) -> String {
-    let conditions: Vec<String> = list
-        .iter()
-        .map(|when| match when {
-            When::Never => format!("{column} IS NULL"),
-            When::Any => format!("{column} IS NOT NULL"),
+/// A time (`sent` or `created`) lies in one of the spans. The stretches of ids in which that can be lead.
+fn when(all: &mut Gathered, time: &str, list: &[When], negated: bool) -> (String, bool) {
+    let (mut rows, mut stretches) = (Vec::new(), Vec::new());
+    for when in list {
+        let (mut row, mut stretch) = (Vec::new(), Vec::new());
+        match when {
+            When::Never => row.push(format!("r.{time}_at IS NULL")),
+            When::Any => {}
             When::Between(from, until) => {
-                let mut condition = format!("({column} IS NOT NULL");
                 if let Some(from) = from {
-                    let _ = write!(condition, " AND {column} >= {}", all.bind(millis(*from)));
+                    let from = all.bind(first_milli(*from));
+                    row.push(format!("r.{time}_at >= {from}"));
+                    stretch.push(format!("z.{time}_to >= ({from} >> 22)"));
                 }
                 if let Some(until) = until {
-                    let _ = write!(condition, " AND {column} < {}", all.bind(millis(*until)));
+                    let until = all.bind(first_milli(*until));
+                    row.push(format!("r.{time}_at < {until}"));
+                    stretch.push(format!("z.{time}_from <= ({until} >> 22)"));
                 }
-                condition + ")"
             }
-        })
-        .collect();
-    balanced(&conditions, "OR")
+        }
+        if *when != When::Never {
+            row.push(format!("r.{time}_at IS NOT NULL"));
+            stretch.push(format!("z.{time}_to IS NOT NULL"));
+        }
+        rows.push(balanced(&row, "AND"));
+        stretches.push(balanced(&stretch, "AND"));
+    }
+    // The states lead to what was never sent; nothing leads to a mixture.
+    let dated = !list.contains(&When::Never);
+    if dated && !negated {
+        all.stretches.push(balanced(&stretches, "OR"));
+    }
+    (balanced(&rows, "OR"), dated || list == [When::Never])
+}
+
+/// The first millisecond that is not before a moment: times are kept in whole ones.
+fn first_milli(at: Timestamp) -> i64 {
+    millis(at + TimeDelta::nanoseconds(999_999))
 }
