@@ -13,7 +13,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use postroom::demo::server::{Action, Phase, Script, Server};
+use postroom::{
+    demo::server::{Action, Phase, Script, Server},
+    store::SCHEMA,
+};
 use rustix::pty::OpenptFlags;
 use serde_json::{Value, json};
 use support::{Postroom, Setup, message, raw_message};
@@ -703,5 +706,8 @@ fn every_command_teaches_with_examples() {
         );
     }
     let version = postroom.run(&["--version"]).ok().stdout;
-    assert!(version.contains("(schema 2)"), "{version}");
+    assert!(
+        version.contains(&format!("(schema {SCHEMA})")),
+        "{version}"
+    );
 }
