@@ -15,7 +15,7 @@ fn parse(text: &str) -> Result<Config, String> {
 fn smtp(config: &Config, name: &str) -> SmtpSettings {
     match &config.backends[name].kind {
         Kind::Smtp(smtp) => (**smtp).clone(),
-        Kind::File(_) => panic!("{name} is of kind file"),
+        other => panic!("{name} is of kind {}", other.name()),
     }
 }
 

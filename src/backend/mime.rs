@@ -359,6 +359,18 @@ fn clean(field: &str, value: &str) -> Result<(), BuildError> {
     Ok(())
 }
 
+/// The envelope's sender: what the message says, else the address in From; `None` is the null sender.
+pub(super) fn sender(
+    message: &Message,
+    from: Option<Address>,
+) -> Result<Option<Address>, BuildError> {
+    match message.return_path.as_deref() {
+        Some("") => Ok(None),
+        Some(path) => address("return_path", path).map(Some),
+        None => from.ok_or(BuildError::NoFrom).map(Some),
+    }
+}
+
 /// A bare address that can stand in an envelope and in a header.
 pub(super) fn address(field: &str, bare: &str) -> Result<Address, BuildError> {
     let refused = |source| BuildError::Address {

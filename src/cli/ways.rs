@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::{
-    backend::{FileBackend, Smtp, SmtpSettings},
+    backend::{FileBackend, Sendmail, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
     delivery::{self, Direct, Policy, Way},
     message::{BackendFacts, SubmitDefaults},
@@ -68,6 +68,7 @@ fn build(name: &str, backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Back
             FileBackend::new(settings.clone()),
             settings.connections,
         ))),
+        Kind::Sendmail(settings) => Ok(Arc::new(Sendmail::new(settings.clone()))),
         Kind::Smtp(settings) => {
             if backend.rate.is_some() {
                 tracing::warn!(

@@ -10,7 +10,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Delivery, Permanent, Rate, explain, places::named};
 use crate::{
-    backend::{Credentials, FileSettings, SecretSource, SmtpSettings, Timeouts, Tls},
+    backend::{
+        Credentials, FileSettings, SecretSource, SendmailSettings, SmtpSettings, Timeouts, Tls,
+    },
     delivery::OnUnknown,
     duration,
     suggest::did_you_mean,
@@ -36,6 +38,7 @@ impl Backend {
     pub fn from(&self) -> Option<&str> {
         match &self.kind {
             Kind::Smtp(settings) => settings.from.as_deref(),
+            Kind::Sendmail(settings) => settings.from.as_deref(),
             Kind::File(settings) => settings.from.as_deref(),
         }
     }
@@ -46,6 +49,8 @@ impl Backend {
 pub enum Kind {
     /// A mail server.
     Smtp(Box<SmtpSettings>),
+    /// A program that is given the messages. Default: `/usr/sbin/sendmail`.
+    Sendmail(SendmailSettings),
     /// A folder for `.eml` files. Default: `outbox` beside the config file.
     File(FileSettings),
 }
@@ -55,6 +60,7 @@ impl Kind {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Smtp(_) => "smtp",
+            Self::Sendmail(_) => "sendmail",
             Self::File(_) => "file",
         }
     }
@@ -62,7 +68,7 @@ impl Kind {
     /// Whether its identities are email addresses.
     pub const fn is_mail(&self) -> bool {
         match self {
-            Self::Smtp(_) | Self::File(_) => true,
+            Self::Smtp(_) | Self::Sendmail(_) | Self::File(_) => true,
         }
     }
 }
@@ -91,6 +97,22 @@ struct SmtpKeys {
     #[serde(deserialize_with = "duration::read_some")]
     max_age: Option<Duration>,
     timeouts: Timeouts,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SendmailKeys {
+    program: Option<PathBuf>,
+    args: Option<Vec<String>>,
+    #[serde(deserialize_with = "duration::read_some")]
+    timeout: Option<Duration>,
+    from: Option<String>,
+    connections: Option<usize>,
+    rate: Option<Rate>,
+    #[serde(deserialize_with = "duration::read_some")]
+    probe: Option<Duration>,
+    on_unknown: Option<OnUnknown>,
+    permanent: Option<Permanent>,
 }
 
 #[derive(Default, Deserialize)]
@@ -138,6 +160,16 @@ pub(super) fn parse(
                 kind: Kind::Smtp(Box::new(smtp(name, keys, base)?)),
             }
         }
+        "sendmail" => {
+            let keys: SendmailKeys = keys(section)?;
+            Backend {
+                permanent: keys.permanent.unwrap_or(delivery.permanent),
+                on_unknown: keys.on_unknown.unwrap_or(OnUnknown::Hold),
+                probe: keys.probe.unwrap_or(PROBE),
+                rate: keys.rate,
+                kind: Kind::Sendmail(sendmail(name, keys, base)?),
+            }
+        }
         "file" => {
             let keys: FileKeys = keys(section)?;
             Backend {
@@ -148,15 +180,15 @@ pub(super) fn parse(
                 kind: Kind::File(file(name, keys, base)?),
             }
         }
-        "sendmail" | "kannel" | "http" | "exec" => {
+        "kannel" | "http" | "exec" => {
             return Err(format!(
-                "kind \"{kind}\" is not available yet; this version has \"smtp\" and \"file\""
+                "kind \"{kind}\" is not available yet; this version has \"smtp\", \"sendmail\" and \"file\""
             ));
         }
         _ => {
             return Err(format!(
-                "unknown kind \"{kind}\"; this version has \"smtp\" and \"file\"{}",
-                did_you_mean(&kind, ["smtp", "file"])
+                "unknown kind \"{kind}\"; this version has \"smtp\", \"sendmail\" and \"file\"{}",
+                did_you_mean(&kind, ["smtp", "sendmail", "file"])
             ));
         }
     };
@@ -207,6 +239,31 @@ fn smtp(name: &str, keys: SmtpKeys, base: &Path) -> Result<SmtpSettings, String>
     };
     settings.check().map_err(|wrong| wrong.to_string())?;
     Ok(settings)
+}
+
+fn sendmail(name: &str, keys: SendmailKeys, base: &Path) -> Result<SendmailSettings, String> {
+    let usual = SendmailSettings::new(name);
+    let settings = SendmailSettings {
+        program: keys
+            .program
+            .map_or(usual.program, |program| program_at(program, base)),
+        args: keys.args.unwrap_or(usual.args),
+        timeout: keys.timeout.unwrap_or(usual.timeout),
+        from: keys.from,
+        connections: keys.connections.unwrap_or(usual.connections),
+        ..usual
+    };
+    settings.check()?;
+    Ok(settings)
+}
+
+/// A program's path is relative to the config file as every path is; a bare name is looked for in PATH.
+fn program_at(program: PathBuf, base: &Path) -> PathBuf {
+    if program.components().count() > 1 {
+        base.join(program)
+    } else {
+        program
+    }
 }
 
 fn file(name: &str, keys: FileKeys, base: &Path) -> Result<FileSettings, String> {

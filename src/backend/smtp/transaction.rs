@@ -9,7 +9,10 @@ use super::{
     transcript::Transcript,
 };
 use crate::{
-    backend::mime::{self, BuildError, MimeBuilder},
+    backend::{
+        lines::lines,
+        mime::{self, BuildError, MimeBuilder},
+    },
     delivery::{Batch, Desk, Report},
     message::Outcome,
 };
@@ -102,11 +105,8 @@ impl Transaction {
         };
         let message = &batch.message;
         let built = mime.build(message, &batch.content, first, settings.from.as_deref())?;
-        let sender = match message.return_path.as_deref() {
-            Some("") => String::new(),
-            Some(path) => mime::address("return_path", path)?.to_string(),
-            None => built.from.ok_or(BuildError::NoFrom)?.to_string(),
-        };
+        let sender = mime::sender(message, built.from)?;
+        let sender = sender.as_ref().map_or("", AsRef::as_ref);
         let (body, size) = on_the_wire(&built.bytes);
 
         if let Some(limit) = features.size_limit
@@ -116,7 +116,7 @@ impl Transaction {
         }
         let eight_bit = !built.bytes.is_ascii();
         if !sender.is_ascii() && !features.utf8 {
-            return Err(Exclusion::Utf8(sender));
+            return Err(Exclusion::Utf8(sender.to_owned()));
         }
         let mut utf8 = !sender.is_ascii() || (eight_bit && !header_of(&built.bytes).is_ascii());
 
@@ -325,22 +325,13 @@ fn header_of(message: &[u8]) -> &[u8] {
 fn on_the_wire(message: &[u8]) -> (Vec<u8>, usize) {
     let mut wire = Vec::with_capacity(message.len() + message.len() / 64 + 256);
     let mut doubled = 0;
-    let mut rest = message;
-    while !rest.is_empty() {
-        if rest[0] == b'.' {
+    for line in lines(message) {
+        if line.first() == Some(&b'.') {
             wire.push(b'.');
             doubled += 1;
         }
-        let end = rest.iter().position(|&byte| matches!(byte, b'\r' | b'\n'));
-        let (line, mut next) = rest.split_at(end.unwrap_or(rest.len()));
         wire.extend_from_slice(line);
         wire.extend_from_slice(b"\r\n");
-        if let Some(after) = next.strip_prefix(b"\r\n") {
-            next = after;
-        } else {
-            next = next.get(1..).unwrap_or_default();
-        }
-        rest = next;
     }
     let size = wire.len() - doubled;
     wire.extend_from_slice(b".\r\n");
