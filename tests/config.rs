@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use postroom::{
-    backend::{Credentials, FileSettings, SecretSource, SmtpSettings, Tls},
+    backend::{Credentials, FileSettings, Proof, SecretSource, SmtpSettings, Tls, TokenCommand},
     config::{Config, Kind, Permanent, Rate},
     delivery::OnUnknown,
 };
@@ -138,9 +138,47 @@ fn a_login_is_a_name_and_one_place_of_a_password() {
         smtp(&config, "email").credentials,
         Some(Credentials {
             username: "u".to_owned(),
-            secret: SecretSource::File("/etc/postroom/p".into()),
+            proof: Proof::Password(SecretSource::File("/etc/postroom/p".into())),
         })
     );
+}
+
+#[test]
+fn a_token_is_never_in_the_config_but_a_program_that_gets_one_may_be() {
+    let with = |more: &str| parse(&format!("[backends.email]\nhost = \"h\"\n{more}"));
+    assert!(with("token = \"t\"").unwrap_err().contains("token_command"));
+    for (wrong, words) in [
+        ("token_command = [\"t\"]", "needs a username"),
+        (
+            "username = \"u\"\ntoken_command = []",
+            "a program and its arguments",
+        ),
+        ("username = \"u\"\ntoken_command = \"t\"", "token_command"),
+        ("token_lifetime = \"1m\"", "there is no token_command"),
+        (
+            "username = \"u\"\ntoken_command = [\"t\"]\npassword_env = \"P\"",
+            "only one of them",
+        ),
+    ] {
+        let told = with(wrong).unwrap_err();
+        assert!(told.contains(words), "{told}");
+    }
+    for (program, path) in [("token", "token"), ("./token", "/etc/postroom/./token")] {
+        let config = with(&format!(
+            "username = \"u\"\ntoken_command = [\"{program}\", \"a b\"]"
+        ));
+        assert_eq!(
+            smtp(&config.unwrap(), "email").credentials,
+            Some(Credentials {
+                username: "u".to_owned(),
+                proof: Proof::Token(TokenCommand {
+                    program: path.into(),
+                    args: vec!["a b".to_owned()],
+                    lifetime: Duration::from_secs(600),
+                }),
+            })
+        );
+    }
 }
 
 #[test]

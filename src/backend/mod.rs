@@ -14,4 +14,6 @@ mod traceback;
 pub use file::{FileBackend, FileSettings};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use sendmail::{Sendmail, SendmailSettings};
-pub use smtp::{Credentials, SettingsError, Smtp, SmtpSettings, Timeouts, Tls};
+pub use smtp::{
+    Credentials, Proof, SettingsError, Smtp, SmtpSettings, Timeouts, Tls, TokenCommand,
+};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::{
-    backend::{FileBackend, Sendmail, Smtp, SmtpSettings},
+    backend::{Credentials, FileBackend, Proof, Sendmail, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
     delivery::{self, Direct, Policy, Way},
     message::{BackendFacts, SubmitDefaults},
@@ -76,9 +76,13 @@ fn build(name: &str, backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Back
                     "rate is not kept by this version yet: sending as fast as the server takes it"
                 );
             }
-            if let Some(credentials) = &settings.credentials {
+            if let Some(Credentials {
+                proof: Proof::Password(source),
+                ..
+            }) = &settings.credentials
+            {
                 // It is read again for each connection; a mistake is told before the first.
-                credentials.secret.check()?;
+                source.check()?;
             }
             Ok(Arc::new(Smtp::new(SmtpSettings::clone(settings))?))
         }

@@ -11,7 +11,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{Delivery, Permanent, Rate, explain, places::named};
 use crate::{
     backend::{
-        Credentials, FileSettings, SecretSource, SendmailSettings, SmtpSettings, Timeouts, Tls,
+        Credentials, FileSettings, Proof, SecretSource, SendmailSettings, SmtpSettings, Timeouts,
+        Tls, TokenCommand,
     },
     delivery::OnUnknown,
     duration,
@@ -82,6 +83,9 @@ struct SmtpKeys {
     username: Option<String>,
     password_file: Option<PathBuf>,
     password_env: Option<String>,
+    token_command: Option<Vec<String>>,
+    #[serde(deserialize_with = "duration::read_some")]
+    token_lifetime: Option<Duration>,
     from: Option<String>,
     connections: Option<usize>,
     max_recipients: Option<usize>,
@@ -142,6 +146,11 @@ pub(super) fn parse(
     if section.contains_key("password") {
         return Err(
             "a secret never stands in the config; name a file with password_file or a variable with password_env".to_owned(),
+        );
+    }
+    if section.contains_key("token") {
+        return Err(
+            "a secret never stands in the config; name a program that prints the token with token_command".to_owned(),
         );
     }
     let kind = match section.remove("kind") {
@@ -205,23 +214,8 @@ pub(super) fn parse(
     }
 }
 
-fn smtp(name: &str, keys: SmtpKeys, base: &Path) -> Result<SmtpSettings, String> {
-    let secret = match (keys.password_file, keys.password_env) {
-        (Some(_), Some(_)) => {
-            return Err("password_file and password_env: only one of them".to_owned());
-        }
-        (Some(path), None) => Some(SecretSource::File(base.join(path))),
-        (None, Some(name)) => Some(SecretSource::Env(name)),
-        (None, None) => None,
-    };
-    let credentials = match (keys.username, secret) {
-        (Some(username), Some(secret)) => Some(Credentials { username, secret }),
-        (None, None) => None,
-        (Some(_), None) => {
-            return Err("username needs a password: add password_file or password_env".to_owned());
-        }
-        (None, Some(_)) => return Err("a password needs a username".to_owned()),
-    };
+fn smtp(name: &str, mut keys: SmtpKeys, base: &Path) -> Result<SmtpSettings, String> {
+    let credentials = credentials(&mut keys, base)?;
     let usual = SmtpSettings::new(name, keys.host, keys.port.unwrap_or(keys.tls.port()));
     let settings = SmtpSettings {
         tls: keys.tls,
@@ -239,6 +233,57 @@ fn smtp(name: &str, keys: SmtpKeys, base: &Path) -> Result<SmtpSettings, String>
     };
     settings.check().map_err(|wrong| wrong.to_string())?;
     Ok(settings)
+}
+
+fn credentials(keys: &mut SmtpKeys, base: &Path) -> Result<Option<Credentials>, String> {
+    let mut proofs = Vec::new();
+    if let Some(path) = keys.password_file.take() {
+        proofs.push(Proof::Password(SecretSource::File(base.join(path))));
+    }
+    if let Some(name) = keys.password_env.take() {
+        proofs.push(Proof::Password(SecretSource::Env(name)));
+    }
+    let lifetime = keys.token_lifetime.take();
+    if let Some(command) = keys.token_command.take() {
+        proofs.push(Proof::Token(token_command(command, lifetime, base)?));
+    } else if lifetime.is_some() {
+        return Err("token_lifetime: there is no token_command that it could be for".to_owned());
+    }
+    match (keys.username.take(), proofs.pop(), proofs.is_empty()) {
+        (_, _, false) => {
+            Err("password_file, password_env and token_command: only one of them".to_owned())
+        }
+        (Some(username), Some(proof), true) => Ok(Some(Credentials { username, proof })),
+        (None, None, true) => Ok(None),
+        (Some(_), None, true) => Err(
+            "username needs a password or a token: add password_file, password_env or token_command"
+                .to_owned(),
+        ),
+        (None, Some(Proof::Password(_)), true) => Err("a password needs a username".to_owned()),
+        (None, Some(Proof::Token(_)), true) => {
+            Err("token_command needs a username: the mailbox that the token is for".to_owned())
+        }
+    }
+}
+
+fn token_command(
+    command: Vec<String>,
+    lifetime: Option<Duration>,
+    base: &Path,
+) -> Result<TokenCommand, String> {
+    const LIFETIME: Duration = Duration::from_secs(10 * 60);
+    let mut words = command.into_iter();
+    match words.next().filter(|program| !program.is_empty()) {
+        Some(program) => Ok(TokenCommand {
+            program: program_at(program.into(), base),
+            args: words.collect(),
+            lifetime: lifetime.unwrap_or(LIFETIME),
+        }),
+        None => Err(
+            "token_command is a program and its arguments, as in [\"/usr/local/bin/token\", \"smtp\"]"
+                .to_owned(),
+        ),
+    }
 }
 
 fn sendmail(name: &str, keys: SendmailKeys, base: &Path) -> Result<SendmailSettings, String> {

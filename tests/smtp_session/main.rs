@@ -9,3 +9,4 @@ mod opening;
 mod pipeline;
 mod refusals;
 mod server;
+mod token;

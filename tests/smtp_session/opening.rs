@@ -1,7 +1,7 @@
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use postroom::{
-    backend::{Credentials, SecretSource, SmtpSettings, Tls},
+    backend::{Credentials, Proof, SecretSource, SmtpSettings, Tls},
     delivery::{Backend, Ended, Trouble},
     message::Outcome::Accepted,
 };
@@ -33,7 +33,7 @@ fn with_password(mut settings: SmtpSettings) -> (TempDir, SmtpSettings) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     settings.credentials = Some(Credentials {
         username: "postroom".to_owned(),
-        secret: SecretSource::File(path),
+        proof: Proof::Password(SecretSource::File(path)),
     });
     (folder, settings)
 }
@@ -290,7 +290,7 @@ fn a_secret_that_cannot_be_read_is_not_a_refused_one() {
     let mut settings = settings(server.port);
     settings.credentials = Some(Credentials {
         username: "postroom".to_owned(),
-        secret: SecretSource::File(PathBuf::from("/nonexistent/password")),
+        proof: Proof::Password(SecretSource::File(PathBuf::from("/nonexistent/password"))),
     });
     let trouble = trouble(settings);
     server.finish();

@@ -19,10 +19,12 @@ pub(super) struct Features {
     pub(super) size: bool,
     /// RFC 1870: the greatest message taken, in bytes.
     pub(super) size_limit: Option<u64>,
-    /// RFC 4954, by the two mechanisms we know.
+    /// RFC 4954, by the mechanisms we know.
     pub(super) plain: bool,
     /// The older mechanism.
     pub(super) login: bool,
+    /// Google's and Microsoft's mechanism for OAuth 2.0.
+    pub(super) xoauth2: bool,
 }
 
 impl Features {
@@ -49,6 +51,7 @@ impl Features {
                     for mechanism in words {
                         features.plain |= mechanism == "PLAIN";
                         features.login |= mechanism == "LOGIN";
+                        features.xoauth2 |= mechanism == "XOAUTH2";
                     }
                 }
                 _ => {}

@@ -2,10 +2,11 @@
 //! command and every refusal to its receiver, the store is told before a message can be accepted, and what was said is kept for whoever
 //! has to find out why. lettre contributes addresses, the AUTH mechanisms and the messages themselves.
 //!
-//! [`Smtp`] opens connections: `opening` greets, secures and authenticates, `connection` speaks line by line over `wire` and `tls`, `reply` reads
+//! [`Smtp`] opens connections: `opening` greets and secures, `auth` authenticates, if need be with what `token` gets, `connection` speaks line by line over `wire` and `tls`, `reply` reads
 //! what the server says. `transaction` puts a batch on paper; `session` sends one after the other, each in two steps, `envelope` and
 //! `body`; `settle` hands in the results, which `failure` and `transcript` put into words.
 
+mod auth;
 mod body;
 mod connection;
 mod envelope;
@@ -17,15 +18,16 @@ mod session;
 mod settings;
 mod settle;
 mod tls;
+mod token;
 mod transaction;
 mod transcript;
 mod wire;
 
 use std::sync::Arc;
 
-pub use settings::{Credentials, SettingsError, SmtpSettings, Timeouts, Tls};
+pub use settings::{Credentials, Proof, SettingsError, SmtpSettings, Timeouts, Tls, TokenCommand};
 
-use self::{connection::Connection, session::SmtpSession, tls::Trust};
+use self::{connection::Connection, session::SmtpSession, tls::Trust, token::Tokens};
 use crate::{
     delivery::{Backend, Session, Trouble},
     message::Message,
@@ -36,6 +38,7 @@ use crate::{
 pub struct Smtp {
     settings: Arc<SmtpSettings>,
     trust: Trust,
+    tokens: Tokens,
 }
 
 impl Smtp {
@@ -44,6 +47,7 @@ impl Smtp {
         settings.check()?;
         Ok(Self {
             trust: Trust::new(settings.ca_file.clone()),
+            tokens: Tokens::default(),
             settings: Arc::new(settings),
         })
     }
@@ -59,7 +63,7 @@ impl Backend for Smtp {
     }
 
     fn open(&self) -> Result<Box<dyn Session>, Trouble> {
-        let (connection, _) = Connection::open(&self.settings, &self.trust)?;
+        let (connection, _) = Connection::open(&self.settings, &self.trust, &self.tokens)?;
         Ok(Box::new(SmtpSession::new(
             Arc::clone(&self.settings),
             connection,
@@ -67,7 +71,8 @@ impl Backend for Smtp {
     }
 
     fn probe(&self) -> Result<String, Trouble> {
-        let (mut connection, mut transcript) = Connection::open(&self.settings, &self.trust)?;
+        let (mut connection, mut transcript) =
+            Connection::open(&self.settings, &self.trust, &self.tokens)?;
         connection.quit(&mut transcript);
         Ok(transcript.render())
     }

@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lettre::transport::smtp::authentication::{self, Mechanism};
 use rustls::pki_types::ServerName;
 
 use super::{
@@ -16,19 +14,35 @@ use super::{
     failure::{Facts, LinkError, Phase, Scene},
     features::Features,
     reply::Reply,
-    settings::{Credentials, SmtpSettings, Tls},
+    settings::{SmtpSettings, Tls},
     tls::{self, Trust, TrustError},
+    token::Tokens,
     transcript::Transcript,
     wire::Stream,
 };
-use crate::{backend::secret::SecretError, delivery::Trouble};
+use crate::delivery::Trouble;
 
 impl Connection {
-    /// Connects, greets, secures, authenticates. The transcript is told either way.
+    /// Connects, greets, secures, authenticates. The transcript is told either way. Where the server refused a token that had been used
+    /// before, it may only be too old: then once more, with a new one.
     pub(super) fn open(
         settings: &SmtpSettings,
         trust: &Trust,
+        tokens: &Tokens,
     ) -> Result<(Self, Transcript), Trouble> {
+        match Self::try_open(settings, trust, tokens) {
+            Err((_, true)) => Self::try_open(settings, trust, tokens),
+            opened => opened,
+        }
+        .map_err(|(trouble, _)| trouble)
+    }
+
+    /// On `Err` also whether an old token was refused.
+    fn try_open(
+        settings: &SmtpSettings,
+        trust: &Trust,
+        tokens: &Tokens,
+    ) -> Result<(Self, Transcript), (Trouble, bool)> {
         let mut transcript = Transcript::new();
         let mut facts = Facts {
             backend: settings.name.clone(),
@@ -41,7 +55,7 @@ impl Connection {
         let failed = match connect(settings) {
             Ok(stream) => {
                 let mut connection = Self::over(stream, facts.clone());
-                match connection.introduce(settings, trust, &mut transcript, &mut since) {
+                match connection.introduce(settings, trust, tokens, &mut transcript, &mut since) {
                     Ok(()) => return Ok((connection, transcript)),
                     Err(failed) => {
                         facts = connection.facts;
@@ -60,20 +74,22 @@ impl Connection {
             recipients: 0,
             transcript: Some(&transcript),
         };
-        Err(Trouble {
+        let trouble = Trouble {
             failure: match &failed.kind {
                 Kind::Refused(reply) => scene.refused(reply),
                 Kind::Other(error) => scene.broken(&**error),
             },
             auth: failed.auth,
             retry_after: None,
-        })
+        };
+        Err((trouble, failed.stale))
     }
 
     fn introduce(
         &mut self,
         settings: &SmtpSettings,
         trust: &Trust,
+        tokens: &Tokens,
         transcript: &mut Transcript,
         since: &mut Instant,
     ) -> Result<(), OpenError> {
@@ -116,7 +132,7 @@ impl Connection {
         }
         if let Some(credentials) = &settings.credentials {
             *since = Instant::now();
-            self.authenticate(credentials, limit, transcript)?;
+            self.authenticate(credentials, tokens, limit, transcript)?;
         }
         Ok(())
     }
@@ -171,75 +187,6 @@ impl Connection {
             return Ok(());
         }
         Err(OpenError::refused(Phase::Ehlo, reply))
-    }
-
-    /// RFC 4954, by PLAIN where offered, else LOGIN. What is secret goes out here and nowhere into a record.
-    fn authenticate(
-        &mut self,
-        credentials: &Credentials,
-        limit: Duration,
-        transcript: &mut Transcript,
-    ) -> Result<(), OpenError> {
-        let failed = |fault| OpenError::new(Phase::Auth, fault);
-        let secret = credentials
-            .secret
-            .read()
-            .map_err(|error| failed(OpenFault::Secret(error)))?;
-        let login = authentication::Credentials::new(
-            credentials.username.clone(),
-            secret.expose().to_owned(),
-        );
-        // The words are asked for one by one; LOGIN's prompts differ from server to server, their order does not.
-        let (mechanism, prompts): (_, &[Option<&str>]) = if self.features.plain {
-            (Mechanism::Plain, &[None])
-        } else if self.features.login {
-            (Mechanism::Login, &[Some("Username"), Some("Password")])
-        } else {
-            return Err(failed(OpenFault::NoMechanism));
-        };
-        let mut hidden = vec![secret.expose().to_owned()];
-        let mut words = Vec::new();
-        for prompt in prompts {
-            let word = mechanism
-                .response(&login, *prompt)
-                .map_err(|error| OpenError::new(Phase::Auth, error))?;
-            let word = STANDARD.encode(word);
-            hidden.push(word.clone());
-            words.push(word);
-        }
-        hidden.push(STANDARD.encode(secret.expose()));
-
-        let (mut line, mut shown, rest) = if mechanism == Mechanism::Plain {
-            let line = format!("AUTH PLAIN {}", words.concat());
-            (line, "AUTH PLAIN [hidden]", &[][..])
-        } else {
-            ("AUTH LOGIN".to_owned(), "AUTH LOGIN", &words[..])
-        };
-        let mut rest = rest.iter();
-        loop {
-            transcript.client(shown.as_bytes());
-            let mut reply = self
-                .exchange(&line, limit)
-                .map_err(|error| OpenError::new(Phase::Auth, error))?;
-            for word in &hidden {
-                reply.hide(word);
-            }
-            transcript.server(&reply);
-            match (reply.code(), rest.next()) {
-                (235, None) => return Ok(()),
-                (334, Some(word)) => {
-                    line.clone_from(word);
-                    shown = "[hidden]";
-                }
-                _ => {
-                    return Err(OpenError {
-                        // 4yz says nothing about the password, nor does 421.
-                        auth: reply.is_permanent(),
-                        ..OpenError::refused(Phase::Auth, reply)
-                    });
-                }
-            }
-        }
     }
 
     /// Says a line of the opening and waits for its reply.
@@ -319,10 +266,6 @@ enum OpenFault {
     Handshake(#[source] io::Error),
     #[error("{0}")]
     Certificate(&'static str, #[source] io::Error),
-    #[error("the server offers neither AUTH PLAIN nor AUTH LOGIN")]
-    NoMechanism,
-    #[error(transparent)]
-    Secret(SecretError),
     #[error(transparent)]
     Link(LinkError),
 }
@@ -332,18 +275,23 @@ enum Kind {
     Other(Box<dyn Error>),
 }
 
-struct OpenError {
+/// Why a connection did not come about.
+pub(super) struct OpenError {
     phase: Phase,
     kind: Kind,
+    /// The server refused our login.
     auth: bool,
+    /// It was by a token that had been used before.
+    stale: bool,
 }
 
 impl OpenError {
-    fn new(phase: Phase, error: impl Error + 'static) -> Self {
+    pub(super) fn new(phase: Phase, error: impl Error + 'static) -> Self {
         Self {
             phase,
             kind: Kind::Other(Box::new(error)),
             auth: false,
+            stale: false,
         }
     }
 
@@ -352,6 +300,17 @@ impl OpenError {
             phase,
             kind: Kind::Refused(reply),
             auth: false,
+            stale: false,
+        }
+    }
+
+    /// The server refused our login, by a token that had been used before or not. 4yz says nothing about it, nor does 421.
+    pub(super) fn login(reply: Reply, stale: bool) -> Self {
+        let auth = reply.is_permanent();
+        Self {
+            auth,
+            stale: auth && stale,
+            ..Self::refused(Phase::Auth, reply)
         }
     }
 }

@@ -34,8 +34,28 @@ impl Tls {
 pub struct Credentials {
     /// The name.
     pub username: String,
-    /// Where the password is kept.
-    pub secret: SecretSource,
+    /// What shows that it is us.
+    pub proof: Proof,
+}
+
+/// What shows that it is us, and thereby the mechanism of AUTH (RFC 4954).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A password: PLAIN, or LOGIN where that is not offered.
+    Password(SecretSource),
+    /// A token that a program gets for us: XOAUTH2.
+    Token(TokenCommand),
+}
+
+/// A program that prints an OAuth 2.0 access token. No shell reads its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenCommand {
+    /// A path, or a name that is looked for in PATH.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// How long a token is used before the next is asked for; one that the server refuses sooner is not used again.
+    pub lifetime: Duration,
 }
 
 /// How long each phase may take, whatever trickles in meanwhile; the defaults are those of RFC 5321 4.5.3.2.
