@@ -127,7 +127,7 @@ fn while_others_go_out_the_breaker_stays_closed_and_it_counts_as_a_failure_of_it
             "{fault:?}"
         );
         server.with_ledger(|ledger| {
-            assert!(ledger.connections <= 4, "{fault:?}: {}", ledger.connections)
+            assert!(ledger.connections <= 4, "{fault:?}: {}", ledger.connections);
         });
     }
 }

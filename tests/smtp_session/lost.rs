@@ -235,3 +235,127 @@ fn a_stray_reply_between_two_messages_ends_the_connection() {
         ]
     );
 }
+
+#[test]
+fn a_reply_said_twice_is_never_taken_for_the_next_receivers() {
+    for (replies, late) in [
+        // The refusal of the recipient, once more: the answer to DATA is left over.
+        ("250 ok\r\n550 no\r\n550 no\r\n", "503 no recipients\r\n"),
+        // The refusal of the sender.
+        ("550 no\r\n550 no\r\n503 no sender\r\n", "503 no sender\r\n"),
+        // The acceptance of the sender: the recipient's refusal stands where DATA's should.
+        ("250 ok\r\n250 ok\r\n550 no\r\n", "554 no recipients\r\n"),
+        // The refusal of DATA.
+        ("250 ok\r\n250 ok\r\n451 not now\r\n", "451 not now\r\n"),
+    ] {
+        let server = Server::one(move |peer| {
+            peer.greet(&["PIPELINING"]);
+            peer.envelope(1);
+            peer.say(replies);
+            // What is said twice comes in a packet of its own, when the client believes that it is its turn.
+            assert_eq!(peer.line(), "RSET");
+            peer.say(late);
+            peer.try_to_say("250 forgotten\r\n");
+            peer.expect_end();
+        });
+        let mut desk = FakeDesk::with([letter(1), letter(2)]);
+        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
+        server.finish();
+        assert_eq!(
+            desk.results(),
+            [Told::Again(vec![2]), Told::Lost(vec![1])],
+            "{replies}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_to_the_dot_said_twice_is_never_taken_for_the_next_receivers() {
+    for offers in [&["PIPELINING"][..], &[]] {
+        let server = Server::one(|peer| {
+            peer.greet(offers);
+            if offers.is_empty() {
+                peer.expect("MAIL");
+                peer.say("250 ok\r\n");
+                peer.expect("RCPT");
+                peer.say("250 ok\r\n");
+                peer.expect("DATA");
+                peer.say("354 go\r\n");
+                peer.body();
+                peer.say("550 spam\r\n");
+                assert_eq!(peer.line(), "RSET");
+                peer.say("550 spam\r\n");
+            } else {
+                peer.take_envelope();
+                peer.body();
+                peer.say("550 spam\r\n");
+                peer.envelope(1);
+                // MAIL accepted, the recipient refused, DATA pointless.
+                peer.say("550 spam\r\n250 ok\r\n550 no\r\n");
+                assert_eq!(peer.line(), "RSET");
+                peer.say("503 no recipients\r\n");
+            }
+            peer.expect_end();
+        });
+        let mut desk = FakeDesk::with([letter(1), letter(2)]);
+        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
+        server.finish();
+        let next = if offers.is_empty() {
+            vec![]
+        } else {
+            vec![Told::Lost(vec![2])]
+        };
+        let mut told = vec![Told::Arm(vec![1]), Told::Settle(1, Permanent, Some(550))];
+        told.extend(next);
+        assert_eq!(desk.results(), told);
+    }
+}
+
+#[test]
+fn a_refusal_stands_also_when_the_server_closes_behind_it() {
+    for last in ["", "421 4.7.0 too many errors\r\n"] {
+        let server = Server::one(move |peer| {
+            peer.greet(&["PIPELINING"]);
+            peer.envelope(1);
+            peer.say("250 ok\r\n550 no\r\n554 no recipients\r\n");
+            assert_eq!(peer.line(), "RSET");
+            peer.say(last);
+        });
+        let mut desk = FakeDesk::with([letter(1), letter(2)]);
+        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
+        server.finish();
+        assert_eq!(
+            desk.results(),
+            [Told::Settle(1, Permanent, Some(550)), Told::Again(vec![2])],
+            "{last:?}"
+        );
+    }
+}
+
+#[test]
+fn a_rested_connection_on_which_the_server_spoke_is_not_used_again() {
+    let (says, said) = std::sync::mpsc::channel();
+    let server = Server::start(move |door| {
+        let mut peer = door.open();
+        peer.greet(&["PIPELINING"]);
+        peer.take_envelope();
+        peer.body();
+        peer.say("250 ok\r\n");
+        peer.say("550 once more\r\n");
+        says.send(()).unwrap();
+        peer.expect_end();
+    });
+    let smtp = smtp(settings(server.port));
+    let mut desk = FakeDesk::with([letter(1)]);
+    let mut session = smtp.open().unwrap();
+    // The 550 may come at once, or while the connection rests.
+    let first = session.run(&mut desk).unwrap();
+    said.recv().unwrap();
+    let mut desk = FakeDesk::with([letter(2)]);
+    if first == Ended::Idle {
+        assert_eq!(session.run(&mut desk), Ok(Ended::Close));
+    }
+    assert_eq!(desk.results(), []);
+    drop(session);
+    server.finish();
+}

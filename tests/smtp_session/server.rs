@@ -197,6 +197,12 @@ impl Peer {
         self.expect_no_more();
     }
 
+    /// The client clears away a transaction that came to nothing.
+    pub fn take_reset(&mut self) {
+        assert_eq!(self.line(), "RSET");
+        self.say("250 ok\r\n");
+    }
+
     pub fn expect_quit(&mut self) {
         assert_eq!(self.line(), "QUIT");
         self.expect_end();

@@ -93,11 +93,13 @@ impl SmtpSession {
         if denied {
             return Err(trouble(self.scene(&tx, Phase::Dot).refused(&reply)));
         }
-        Ok(if reply.code() == 421 {
-            Flow::Close
-        } else {
-            Flow::On
-        })
+        if reply.code() == 421 {
+            return Ok(Flow::Close);
+        }
+        if ahead.as_ref().is_some_and(|next| next.ahead) {
+            return Ok(Flow::On);
+        }
+        Ok(self.reset(&mut tx).unwrap_or(Flow::Close))
     }
 
     /// The server waits for a message though it accepted nobody: it gets an empty one, for nobody (RFC 2920 3.1).

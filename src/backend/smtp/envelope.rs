@@ -21,6 +21,8 @@ pub(super) struct Answers {
     /// By index of the receiver, in the order of the commands.
     recipients: Vec<(usize, Reply)>,
     pub(super) data: Option<Reply>,
+    /// Whether the connection serves on where there was no 354.
+    pub(super) then: Flow,
 }
 
 impl Answers {
@@ -149,11 +151,44 @@ impl SmtpSession {
             }
             next = group.end;
         }
-        self.connection.expect_silence().map_err(|error| Stopped {
+        let (phase, since) = (Phase::Data, Instant::now());
+        let stray = |error| Stopped {
             why: Stop::Link(error),
-            phase: Phase::Data,
-            took: Duration::ZERO,
-        })
+            phase,
+            took: since.elapsed(),
+        };
+        self.connection.expect_silence().map_err(stray)?;
+        // A 354 fits DATA alone, so what came before it fits too. Nothing else shows whether a reply was said twice.
+        if answers
+            .data
+            .as_ref()
+            .is_none_or(|reply| reply.code() != 354)
+        {
+            answers.then = self.reset(tx).map_err(|error| Stopped {
+                phase: Phase::Reset,
+                ..stray(error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Clears away at the server what a transaction without a message left there, and hears whether its replies were matched rightly: one too
+    /// many would come now, and would else be taken for the answer to the next command. A server that is gone has said what it said.
+    pub(super) fn reset(&mut self, tx: &mut Transaction) -> Result<Flow, LinkError> {
+        let answer = self
+            .connection
+            .exchange("RSET", self.settings.timeouts.mail);
+        let (closes, error) = match answer {
+            Ok(reply) if reply.is_positive() => return Ok(Flow::On),
+            Ok(reply) => {
+                tx.transcript.client(b"RSET");
+                tx.transcript.server(&reply);
+                let closes = reply.code() == 421;
+                (closes, LinkError::Unexpected(reply.in_one_line()))
+            }
+            Err(error) => (!error.is_nonsense(), error),
+        };
+        if closes { Ok(Flow::Close) } else { Err(error) }
     }
 
     /// Reads the reply to one command of the envelope.
@@ -172,7 +207,7 @@ impl SmtpSession {
             return Err(Stop::Closing(reply));
         }
         let meant = match command {
-            Command::Reset | Command::Mail => true,
+            Command::Mail => true,
             // Whether the recipient is meant or we are, the others' replies say.
             Command::Rcpt(_) => false,
             Command::Data => !answers.accepted().is_empty(),
@@ -181,7 +216,6 @@ impl SmtpSession {
             return Err(Stop::Denied(reply));
         }
         let fits = match command {
-            Command::Reset => reply.is_positive(),
             Command::Mail | Command::Rcpt(_) => reply.is_positive() || reply.is_refusal(),
             Command::Data => reply.code() == 354 || reply.is_refusal(),
         };
@@ -189,7 +223,6 @@ impl SmtpSession {
             return Err(Stop::Link(LinkError::Unexpected(reply.in_one_line())));
         }
         match command {
-            Command::Reset => {}
             Command::Mail => answers.mail = Some(reply),
             Command::Rcpt(index) => answers.recipients.push((index, reply)),
             Command::Data => answers.data = Some(reply),
@@ -205,7 +238,7 @@ impl SmtpSession {
     fn limit(&self, command: Command) -> Duration {
         let timeouts = &self.settings.timeouts;
         match command {
-            Command::Reset | Command::Mail => timeouts.mail,
+            Command::Mail => timeouts.mail,
             Command::Rcpt(_) => timeouts.rcpt,
             Command::Data => timeouts.data,
         }

@@ -1,6 +1,6 @@
 //! The transactions of one connection: envelope, arm, body, one after the other, the next envelope behind the last body.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     connection::Connection, envelope::Answers, failure::Phase, settings::SmtpSettings,
@@ -21,8 +21,6 @@ pub(super) struct SmtpSession {
     begun: u32,
     /// Whether the server has brought a transaction to its end: then it works, and a 421 is about this connection only.
     pub(super) proven: bool,
-    /// Whether the last transaction ended without a message, so that the server may still think itself in it.
-    reset: bool,
     state: State,
 }
 
@@ -37,8 +35,9 @@ enum State {
 }
 
 /// Whether the connection serves for another transaction.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Flow {
+    #[default]
     On,
     Close,
 }
@@ -51,7 +50,6 @@ impl SmtpSession {
             mime: MimeBuilder::new(),
             begun: 0,
             proven: false,
-            reset: false,
             state: State::Ready,
         }
     }
@@ -62,22 +60,17 @@ impl SmtpSession {
         ahead: &mut Option<Transaction>,
     ) -> Result<Ended, Trouble> {
         loop {
-            let Some(mut tx) = ahead.take().or_else(|| self.take(desk)) else {
+            let Some(tx) = ahead.take().or_else(|| self.take(desk)) else {
                 return Ok(if self.is_used_up() {
                     Ended::Close
                 } else {
                     Ended::Idle
                 });
             };
-            if !tx.ahead {
-                if self.connection.expect_silence().is_err() {
-                    self.state = State::Busy;
-                    give_back(&tx, desk);
-                    return Ok(Ended::Close);
-                }
-                if mem::take(&mut self.reset) {
-                    tx.begin_with_reset();
-                }
+            if !tx.ahead && !self.connection.is_still_there() {
+                self.state = State::Busy;
+                give_back(&tx, desk);
+                return Ok(Ended::Close);
             }
             self.state = State::Busy;
             if self.transact(tx, ahead, desk)? == Flow::Close {
@@ -161,9 +154,8 @@ impl SmtpSession {
                         self.settle_by(&tx, index, Phase::Data, data, desk);
                     }
                 }
-                self.reset = !answers.mail_is_refused();
                 self.proven = true;
-                return Ok(Flow::On);
+                return Ok(answers.then);
             }
         }
         if desk.arm(&tx.batch, &accepted).is_err() {

@@ -23,7 +23,6 @@ const GROUP: usize = 8 * 1024;
 /// One line of the envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    Reset,
     Mail,
     /// For the receiver with this index in the batch.
     Rcpt(usize),
@@ -33,7 +32,6 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn phase(self) -> Phase {
         match self {
-            Self::Reset => Phase::Reset,
             Self::Mail => Phase::Mail,
             Self::Rcpt(_) => Phase::Rcpt,
             Self::Data => Phase::Data,
@@ -166,16 +164,6 @@ impl Transaction {
         }
         envelope.line(Command::Data, "DATA");
         Ok((Some(envelope), excluded))
-    }
-
-    /// Clears away what a transaction without a message left at the server.
-    pub(super) fn begin_with_reset(&mut self) {
-        const LINE: &[u8] = b"RSET\r\n";
-        self.lines.splice(0..0, LINE.iter().copied());
-        for (_, end) in &mut self.commands {
-            *end += LINE.len();
-        }
-        self.commands.insert(0, (Command::Reset, LINE.len()));
     }
 
     /// The command with this number.
