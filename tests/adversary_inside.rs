@@ -14,10 +14,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use postroom::{
     delivery::{
-        Batch, Clock, Direct, Engine, Failed, Failure, Gateway, NotArmed, OnUnknown, Options,
-        Policy, SendError, Trouble, Way, Work,
+        Backend, Batch, Clock, Desk, Direct, Ended, Engine, Failed, Failure, Gateway, NotArmed,
+        OnUnknown, Options, Policy, Report, SendError, Session, Trouble, Way, Work,
     },
-    message::{Body, Content, NewReceiver, State, Submission},
+    message::{Body, Content, Message, NewReceiver, Outcome, State, Submission},
     query::Query,
     store::{Anchor, Row, Store},
 };
@@ -101,9 +101,20 @@ fn start(
     clock: Clock,
     answer: Box<Answer>,
 ) -> Engine {
+    let backend = Arc::new(Direct::new(Scripted(answer), 1));
+    start_by(store, work, patience, clock, backend)
+}
+
+fn start_by(
+    store: &Arc<Store>,
+    work: Work,
+    patience: Duration,
+    clock: Clock,
+    backend: Arc<dyn Backend>,
+) -> Engine {
     let way = Way {
         name: "sms".to_owned(),
-        backend: Arc::new(Direct::new(Scripted(answer), 1)),
+        backend,
         policy: Policy {
             backoff: vec![Duration::ZERO],
             resend_limit: 8,
@@ -196,4 +207,63 @@ fn an_answer_that_comes_after_the_engine_has_left_is_still_written_down() {
         assert!(Instant::now() < until, "the answer came to nothing");
         std::thread::yield_now();
     }
+}
+
+/// A way that takes every message to the edge: armed, and then the link breaks before the first byte.
+struct Brittle;
+
+impl Backend for Brittle {
+    fn connections(&self) -> usize {
+        1
+    }
+
+    fn batch_limit(&self, _: &Message) -> usize {
+        1
+    }
+
+    fn open(&self) -> Result<Box<dyn Session>, Trouble> {
+        Ok(Box::new(Self))
+    }
+
+    fn probe(&self) -> Result<String, Trouble> {
+        Ok("ready".to_owned())
+    }
+}
+
+impl Session for Brittle {
+    fn run(&mut self, desk: &mut dyn Desk) -> Result<Ended, Trouble> {
+        while let Some(batch) = desk.next() {
+            if desk.arm(&batch, &[0]).is_ok() {
+                let failure = refusal().failure;
+                desk.settle(
+                    &batch.receivers[0],
+                    Report::Failed(Outcome::Cancelled, failure),
+                );
+            }
+        }
+        Ok(Ended::Idle)
+    }
+}
+
+#[test]
+fn whoever_is_cancelled_twice_in_a_row_has_failed_also_when_each_try_is_a_process_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder, 1);
+    let clock = Utc::now() + Duration::from_secs(1);
+    let counts: Vec<u32> = (0..5)
+        .map(|pass| {
+            let now = clock + Duration::from_secs(pass);
+            start_by(
+                &store,
+                Work::Pass,
+                Duration::from_secs(30),
+                Arc::new(move || now),
+                Arc::new(Brittle),
+            )
+            .wait()
+            .unwrap();
+            only(&store).failed_count
+        })
+        .collect();
+    assert_eq!(counts, [0, 1, 1, 2, 2]);
 }

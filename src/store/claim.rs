@@ -5,7 +5,9 @@ use rusqlite::{
 };
 
 use super::{Store, StoreError, detail::read_json, millis, timestamp, window::read_state};
-use crate::message::{ContentId, JobId, MessageId, Receiver, ReceiverId, State, Timestamp};
+use crate::message::{
+    ContentId, JobId, MessageId, Outcome, Receiver, ReceiverId, State, Timestamp,
+};
 
 /// Which rows an engine may claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +165,22 @@ impl Store {
             Ok(false)
         };
         look().map_err(|error| super::error::explain(&self.path, error))
+    }
+}
+
+impl Store {
+    /// What a receiver's last try came to, of those that have come to an end.
+    pub fn last_outcome(&self, receiver: ReceiverId) -> Result<Option<Outcome>, StoreError> {
+        let conn = self.writer();
+        let look = || {
+            conn.prepare_cached(
+                "SELECT outcome FROM attempt WHERE receiver_id = ? AND outcome IS NOT NULL ORDER BY epoch DESC LIMIT 1",
+            )?
+            .query_row([receiver.0], |row| row.get::<_, String>(0))
+            .optional()
+        };
+        let outcome = look().map_err(|error| super::error::explain(&self.path, error))?;
+        Ok(outcome.as_deref().and_then(Outcome::from_name))
     }
 }
 

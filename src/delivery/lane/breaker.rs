@@ -1,6 +1,6 @@
 //! When a backend may be used: its gate, the streaks that shut it, and the wait until it is tried again. Pure.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use super::super::Trouble;
 use crate::{
@@ -103,8 +103,6 @@ pub(super) struct Streaks {
     lost: Vec<MessageId>,
     /// What was refused alike, and to whom.
     alike: Option<(Failure, Vec<ReceiverId>)>,
-    /// Whose last try was cancelled: free again at once, but not for ever.
-    cancelled: HashSet<ReceiverId>,
 }
 
 impl Streaks {
@@ -117,15 +115,6 @@ impl Streaks {
             self.lost.clear();
         }
         broken
-    }
-
-    /// The link broke between the arm and the first byte: certainly not sent. Once more; whoever meets it again has a temporary failure.
-    pub(super) fn cancelled(&mut self, receiver: ReceiverId) -> Outcome {
-        if self.cancelled.remove(&receiver) {
-            return Outcome::Temporary;
-        }
-        self.cancelled.insert(receiver);
-        Outcome::Cancelled
     }
 
     /// Notes a result; answers with a word when too many receivers in a row were refused alike for policy (5.7.x, RFC 3463 3.8).

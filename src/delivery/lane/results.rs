@@ -124,6 +124,8 @@ impl Lane {
             How::TurnedAway => usual_wait(self.last_wait(), self.way.probe, now),
             How::Answered | How::Unheard => Duration::ZERO,
         };
+        let cancelled_before = report.outcome() == Outcome::Cancelled
+            && self.last_outcome(receiver) == Some(Outcome::Cancelled);
         let worked = how == How::Answered && self.inner().gate == Gate::Probing;
         if worked {
             // First in the store: a look at it in between must not shut the gate again.
@@ -137,7 +139,13 @@ impl Lane {
         let report = match report {
             Report::Failed(Outcome::Cancelled, failure) => {
                 broken = inner.streaks.lost(hand.message).then(|| failure.clone());
-                Report::Failed(inner.streaks.cancelled(receiver.id), failure)
+                // Free again at once, but not for ever, whoever tried the last time.
+                let outcome = if cancelled_before {
+                    Outcome::Temporary
+                } else {
+                    Outcome::Cancelled
+                };
+                Report::Failed(outcome, failure)
             }
             report => report,
         };
@@ -289,6 +297,15 @@ impl Lane {
     fn last_wait(&self) -> Option<(Duration, Timestamp)> {
         let row = self.ledger.store().backend(&self.way.name).ok().flatten()?;
         row.probe_wait.zip(row.probe_at)
+    }
+
+    /// What this receiver's try before this one came to.
+    fn last_outcome(&self, receiver: &Receiver) -> Option<Outcome> {
+        let found = self.ledger.store().last_outcome(receiver.id);
+        found.unwrap_or_else(|error| {
+            self.report(&error);
+            None
+        })
     }
 
     /// Whether the backend is down for this very reason already.
