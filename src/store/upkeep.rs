@@ -32,10 +32,9 @@ impl Upkeep {
     /// Starts it. While `busy` is set (by [`Upkeep::set_busy`]) the text index leaves the write lock to others nineteen parts in twenty.
     pub fn start(store: &Arc<Store>) -> Result<Self, StoreError> {
         // The committing thread must not stop to move the log: this thread does it, on a connection of its own.
-        let (path, log) = connect(store.path(), false)?;
-        store
-            .writer()
-            .pragma_update(None, "wal_autocheckpoint", 0)
+        let (path, mut log) = connect(store.path(), false)?;
+        log.busy_handler(Some(wait_for_readers))
+            .and_then(|()| store.writer().pragma_update(None, "wal_autocheckpoint", 0))
             .map_err(|error| explain(&path, error))?;
         let busy = Arc::new(AtomicBool::new(false));
         let (stop, stopped) = mpsc::channel();
@@ -82,6 +81,11 @@ impl Drop for Upkeep {
     }
 }
 
+/// While the log is moved whole no writer gets in: a reader that takes its time, such as a backup, must not stop them for long.
+fn wait_for_readers(tries: i32) -> bool {
+    tries < 8 && super::wait_for_lock(tries)
+}
+
 /// Moves the log when it is long enough to be worth it. What cannot be done now is done next time.
 fn checkpoint(conn: &rusqlite::Connection) {
     let pages = |mode: &str| {
@@ -96,5 +100,44 @@ fn checkpoint(conn: &rusqlite::Connection) {
     };
     if length >= LOG_PAGES && pages("PASSIVE").is_ok_and(|length| length >= LOG_PAGES_LIMIT) {
         let _ = pages("RESTART");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reader_does_not_stop_the_writers_while_the_log_cannot_be_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
+        let upkeep = Upkeep::start(&store).unwrap();
+        let (_, reader) = connect(store.path(), true).unwrap();
+        let snapshot = reader.unchecked_transaction().unwrap();
+        let look = || -> i64 {
+            snapshot
+                .query_row("SELECT count(*) FROM content", [], |row| row.get(0))
+                .unwrap()
+        };
+        assert_eq!(look(), 0);
+        let began = Instant::now();
+        for n in 0..60 {
+            let big = vec![b'x'; 1 << 20];
+            store
+                .write(|tx| {
+                    tx.execute(
+                        "INSERT INTO content (hash, subject, codec, body) VALUES (randomblob(32), ?, 0, ?)",
+                        (n, big),
+                    )
+                })
+                .unwrap();
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(look(), 0);
+        drop(upkeep);
     }
 }
