@@ -15,9 +15,14 @@ use super::{
     EngineRow, Ledger, Reader, Settlement, Store, StoreError, beside,
     claim::{CLAIM_COLUMNS, Claim, read_claim},
     error::explain_io,
-    ledger, millis, random_hex, timestamp,
+    ledger, lock, millis, random_hex, timestamp,
 };
 use crate::message::Timestamp;
+
+/// What stands between the store and the engine's id in the name of its lock.
+const LOCK: &str = ".engine-";
+/// An engine's id: 128 random bits.
+const ID_DIGITS: usize = 32;
 
 /// A delivering process's place in the store. [`Engine::leave`] frees what it holds; killed or dropped without that, its lock
 /// falls and others clean up.
@@ -53,18 +58,13 @@ impl Engine {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let id = random_hex(16)?;
+        let id = random_hex(ID_DIGITS / 2)?;
         let lock_path = lock_path(store.path(), &id);
         let io = |source| explain_io(store.path(), &lock_path, source);
-        let lock = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&lock_path)
-            .map_err(io)?;
+        let lock = lock::make(&lock_path).map_err(io)?;
         // Whoever may write the store must be able to clean up after us.
         let mode = std::fs::metadata(store.path()).map_err(io)?.permissions();
         lock.set_permissions(mode).map_err(io)?;
-        lock.lock().map_err(io)?;
         let file = inode(store.path()).map_err(|source| StoreError::Io {
             path: store.path().to_owned(),
             source,
@@ -145,7 +145,18 @@ impl Store {
     /// lives, only the claimed rows are freed; its armed ones wait for it.
     pub fn reap(self: &Arc<Self>, bury: &Bury<'_>, now: Timestamp) -> Result<Reaped, StoreError> {
         let mut reaped = Reaped::default();
-        for engine in self.engine_ids()? {
+        let engines = self.engine_ids()?;
+        // Killed between its lock and its row, an engine leaves an empty lock. Its row can only come while it holds the lock.
+        for (path, id) in lock::named(self.path(), LOCK, ID_DIGITS) {
+            let known =
+                |engines: &[(String, Timestamp)]| engines.iter().any(|engine| engine.0 == id);
+            if !known(&engines) {
+                lock::sweep(&path, || {
+                    self.engine_ids().is_ok_and(|engines| !known(&engines))
+                });
+            }
+        }
+        for engine in engines {
             let path = lock_path(self.path(), &engine.0);
             let io = |source| explain_io(self.path(), &path, source);
             // A missing file is a free lock; made anew, it also keeps a second cleaner out.
@@ -206,7 +217,7 @@ impl Reader {
             .query_map([], |row| {
                 let id: String = row.get(0)?;
                 Ok(EngineRow {
-                    alive: is_locked(&lock_path(&self.path, &id)),
+                    alive: lock::is_held(&lock_path(&self.path, &id)),
                     id,
                     kind: row.get(1)?,
                     pid: row.get(2)?,
@@ -221,19 +232,28 @@ impl Reader {
     }
 }
 
-/// Whether a living process holds the lock. Only looks: the shared lock that it takes for a moment hinders nobody who would settle.
-fn is_locked(path: &Path) -> bool {
-    File::open(path)
-        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
 fn inode(path: &Path) -> io::Result<(u64, u64)> {
     let same = |file: Metadata| (file.dev(), file.ino());
     path.metadata().map(same)
 }
 
 fn lock_path(store: &Path, id: &str) -> PathBuf {
-    beside(store, &format!(".engine-{id}"))
+    beside(store, &format!("{LOCK}{id}"))
+}
+
+/// Whether any engine lives, of whatever version.
+pub(super) fn anybody_alive(store: &Path) -> bool {
+    let locks = lock::named(store, LOCK, ID_DIGITS);
+    locks.iter().any(|(path, _)| lock::is_held(path))
+}
+
+/// The locks beside a store that belong to no living engine.
+pub(super) fn leftovers(store: &Path) -> Vec<PathBuf> {
+    let locks = lock::named(store, LOCK, ID_DIGITS).into_iter();
+    locks
+        .map(|(path, _)| path)
+        .filter(|path| !lock::is_held(path))
+        .collect()
 }
 
 fn free_claimed(conn: &Connection, engine: &str) -> rusqlite::Result<usize> {

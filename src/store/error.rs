@@ -14,6 +14,9 @@ pub enum StoreError {
     /// `create` found a file.
     #[error("{} exists already: it is left as it is", .0.display())]
     Exists(PathBuf),
+    /// A log without its database lies where a new one is to be.
+    #[error("{} is left of a database that is gone, and would be read as a part of the new one: move it away first", .0.display())]
+    Orphan(PathBuf),
     /// A newer Postroom wrote it.
     #[error("{} was written by a newer Postroom (schema {found}, this one knows up to {known}): use that version", path.display())]
     Newer {
@@ -34,6 +37,9 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// Somebody delivers from a store that is to be migrated.
+    #[error("{} is delivered from: stop `postroom run`, and every console and `deliver` on it, then migrate", .0.display())]
+    InUse(PathBuf),
     /// SQLite can read it, but it is something else's.
     #[error("{} is not a Postroom store", .0.display())]
     Foreign(PathBuf),
@@ -57,6 +63,24 @@ pub enum StoreError {
     /// No room.
     #[error("the disk that holds {} is full: free some space and try again", .0.display())]
     Full(PathBuf),
+    /// Less room than a copy of the store needs.
+    #[error("the disk that is to hold {} has {} MiB free, and the copy needs {} MiB: free some space, or name a place on another disk", path.display(), has >> 20, needs.div_ceil(1 << 20))]
+    NoRoom {
+        /// The copy.
+        path: PathBuf,
+        /// Its size in bytes.
+        needs: u64,
+        /// What is free, in bytes.
+        has: u64,
+    },
+    /// A copy of the store that SQLite finds fault with.
+    #[error("no backup of {} was made, since the copy is damaged ({what}): `postroom check` tells whether the store is", path.display())]
+    BadCopy {
+        /// The store.
+        path: PathBuf,
+        /// SQLite's word.
+        what: String,
+    },
     /// Not ours to write.
     #[error("{} cannot be written: check the owner and mode of the file and of its folder, and whether its disk is mounted read-only", .0.display())]
     ReadOnly(PathBuf),
@@ -75,8 +99,8 @@ pub enum StoreError {
     /// An engine's lock file is gone.
     #[error("{} was removed: it says that this process lives, and others would send what it sends; delivery ends, start it again", .0.display())]
     LockLost(PathBuf),
-    /// A query was interrupted because a newer one took its place.
-    #[error("the query was interrupted")]
+    /// What was asked was interrupted: a newer question took its place, or a signal came.
+    #[error("it was interrupted")]
     Interrupted,
     /// The file system.
     #[error("{}: {source}", path.display())]

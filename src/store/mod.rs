@@ -12,7 +12,9 @@ mod codec;
 mod detail;
 pub mod engine;
 mod error;
+mod half;
 mod ledger;
+mod lock;
 mod model;
 mod plan;
 mod schema;
@@ -25,8 +27,7 @@ mod window;
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -49,6 +50,7 @@ pub use submit::Receipt;
 pub use upkeep::Upkeep;
 
 use crate::message::Timestamp;
+use half::Half;
 
 /// An open store: where it is, and the one connection of this process that writes.
 pub struct Store {
@@ -76,31 +78,15 @@ impl Store {
         {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
-        if path.symlink_metadata().is_ok() {
-            return Err(StoreError::Exists(path.to_owned()));
-        }
-        // Made beside its place and put there whole: nobody, also not after a crash, meets half a store.
-        let mut half = path.as_os_str().to_owned();
-        half.push(format!(".new-{}", random_hex(8)?));
-        let half = PathBuf::from(half);
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&half)
-            .map_err(io)?;
-        let placed = Self::set_up(&half, path).and_then(|()| {
-            let linked = std::fs::hard_link(&half, path);
-            match linked.as_ref().map_err(std::io::Error::kind) {
-                Ok(()) => Ok(()),
-                Err(std::io::ErrorKind::AlreadyExists) => Err(StoreError::Exists(path.to_owned())),
-                // A file system without links.
-                Err(_) => std::fs::rename(&half, path).map_err(io),
-            }
-        });
-        let _ = std::fs::remove_file(&half);
-        placed?;
+        let half = Half::of(path)?;
+        Self::set_up(half.path(), path)?;
+        half.put()?;
         Self::open(path)
+    }
+
+    /// Removes what others left half made beside a store when they were killed.
+    pub fn sweep(path: &Path) {
+        half::sweep(path);
     }
 
     /// Makes an empty store of an empty file; on an error it is called `path`.
