@@ -8,9 +8,9 @@ mod support;
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read as _, Write as _},
+    io::Read as _,
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use postroom::{
@@ -469,52 +469,16 @@ fn a_store_at_rest_that_may_only_be_read_says_how_to_look() {
     );
 }
 
-/// Runs `postroom hold --all` at a pseudo-terminal and types this at its question: the exit code, and what stood on the terminal up to the question.
-fn hold_all_answering(postroom: &Postroom, answer: &str) -> (Option<i32>, String) {
-    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    rustix::pty::grantpt(&master).unwrap();
-    rustix::pty::unlockpt(&master).unwrap();
-    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
-    let name = Path::new(std::str::from_utf8(name.as_bytes()).unwrap());
-    let terminal = || {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(name)
-            .unwrap()
-    };
-    let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
-        .args(["hold", "--all"])
-        .env("POSTROOM_CONFIG", postroom.config_path())
-        .env("POSTROOM_STORE", postroom.store_path())
-        .stdin(terminal())
-        .stdout(Stdio::null())
-        .stderr(terminal())
-        .spawn()
-        .unwrap();
-    let mut master = File::from(master);
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains("[y/N]") {
-        let mut byte = [0];
-        master.read_exact(&mut byte).unwrap();
-        seen.extend(byte);
-    }
-    writeln!(master, "{answer}").unwrap();
-    (
-        child.wait().unwrap().code(),
-        String::from_utf8_lossy(&seen).into_owned(),
-    )
-}
-
 #[test]
 fn the_question_says_whom_and_only_y_is_a_yes() {
     let postroom = three();
     for no in ["", "n", "yes", "j"] {
-        let (code, seen) = hold_all_answering(&postroom, no);
+        let (code, seen) = postroom.answering(&["hold", "--all"], no, || ());
         assert!(seen.contains("3 receivers (3 Not sent)"), "{seen}");
         assert_eq!((code, postroom.count("is:held")), (Some(1), 0), "{no:?}");
     }
-    assert_eq!(hold_all_answering(&postroom, "y").0, Some(0));
+    let (code, _) = postroom.answering(&["hold", "--all"], "y", || ());
+    assert_eq!(code, Some(0));
     assert_eq!(postroom.count("is:held"), 3);
 }
 

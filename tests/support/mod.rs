@@ -19,6 +19,7 @@
 mod mounts;
 mod process;
 mod submission;
+mod terminal;
 mod tls;
 
 use std::{
@@ -164,6 +165,17 @@ impl Postroom {
     /// Starts `postroom` with these arguments and leaves it running.
     pub fn start(&self, arguments: &[&str]) -> Running {
         Running::start(&self.folder(), arguments)
+    }
+
+    /// Runs `postroom` with these arguments at a pseudo-terminal. When it asks, this is done, and then the answer is typed. The exit code, and
+    /// what stood on the terminal.
+    pub fn answering(
+        &self,
+        arguments: &[&str],
+        answer: &str,
+        meanwhile: impl FnOnce(),
+    ) -> (Option<i32>, String) {
+        terminal::answering(self.command(arguments), answer, meanwhile)
     }
 
     /// Hands these messages over; all of them must be taken. The receipts, in order.
