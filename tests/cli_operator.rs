@@ -670,8 +670,5 @@ fn every_command_teaches_with_examples() {
         );
     }
     let version = postroom.run(&["--version"]).ok().stdout;
-    assert!(
-        version.contains(&format!("(schema {SCHEMA})")),
-        "{version}"
-    );
+    assert!(version.contains(&format!("(schema {SCHEMA})")), "{version}");
 }

@@ -60,6 +60,8 @@ fn ops() -> impl Strategy<Value = Op> {
         Action::Release,
         Action::Cancel,
         Action::MarkSent,
+        Action::Delete,
+        Action::CleanUp { pending: false },
     ]);
     prop_oneof![
         1 => (1_usize..4).prop_map(Op::Submit),
@@ -265,14 +267,12 @@ impl World {
                 let (ledger, claim) = self.graves.remove(pick % self.graves.len());
                 ledger.settle(self.settlement(&claim, outcome));
                 ledger.flush().unwrap();
-                let row = self
-                    .store
-                    .reader()
-                    .unwrap()
-                    .detail(claim.receiver.id)
-                    .unwrap()
-                    .unwrap()
-                    .row;
+                let reader = self.store.reader().unwrap();
+                let Some(detail) = reader.detail(claim.receiver.id).unwrap() else {
+                    // Deleted meanwhile: there is nothing that the answer could be written to.
+                    return;
+                };
+                let row = detail.row;
                 let sent = row.state.status() == Status::Sent;
                 assert!(
                     outcome != Outcome::Accepted || sent || row.sending,

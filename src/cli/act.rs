@@ -1,4 +1,4 @@
-//! What operators do to receivers: one shape for resend, hold, release, cancel and mark-sent.
+//! What operators do to receivers: one shape for resend, hold, release, cancel, mark-sent and delete.
 
 use std::{collections::HashSet, ops::ControlFlow};
 
@@ -11,9 +11,10 @@ use super::{
     error::Usage,
     output::{receivers, say, tell},
     progress::progress,
-    prompt::confirm,
+    prompt::{confirm, needs_terminal},
 };
 use crate::{
+    config::Config,
     message::{ReceiverId, Status},
     query::Query,
     store::{Action, Affected, Target},
@@ -30,12 +31,19 @@ pub(super) struct Whom {
     /// Every receiver there is
     #[arg(long, conflicts_with_all = ["query", "id"])]
     all: bool,
+    #[command(flatten)]
+    leave: Leave,
+}
+
+/// Whether something is to be done at all.
+#[derive(clap::Args)]
+pub(super) struct Leave {
     /// Say what would be touched, and touch nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Do not ask
     #[arg(long, short)]
-    yes: bool,
+    pub(super) yes: bool,
 }
 
 /// What is done to them.
@@ -66,6 +74,11 @@ pub(super) enum Act {
         after_help = "Examples:\n  postroom mark-sent reason:unconfirmed to:@example.com\n  postroom mark-sent --id 104233"
     )]
     MarkSent(Whom),
+    /// Delete receivers with every attempt, whatever their status; those not sent yet will never be
+    #[command(
+        after_help = "The message stays until `delete-messages-without-receivers`.\n\nExamples:\n  postroom delete status:error to:@example.com --dry-run\n  postroom delete --id 104233"
+    )]
+    Delete(Whom),
 }
 
 pub(super) fn run(globals: &Globals, act: &Act) -> Exit {
@@ -75,21 +88,36 @@ pub(super) fn run(globals: &Globals, act: &Act) -> Exit {
         Act::Release(whom) => (Action::Release, whom),
         Act::Cancel(whom) => (Action::Cancel, whom),
         Act::MarkSent(whom) => (Action::MarkSent, whom),
+        Act::Delete(whom) => (Action::Delete, whom),
     };
     let config = globals.config()?;
     let (words, target) = target(action, whom)?;
-    if whom.dry_run {
-        let would = globals.look(&config)?.affected(action, &target)?;
-        somebody(&would, &target)?;
-        say(&outlook(action, &would, &target))?;
+    carry_out(globals, &config, action, &target, words, &whom.leave)
+}
+
+/// Says what it would touch, asks, and does it to just those.
+pub(super) fn carry_out(
+    globals: &Globals,
+    config: &Config,
+    action: Action,
+    target: &Target,
+    words: String,
+    leave: &Leave,
+) -> Exit {
+    if leave.dry_run {
+        let chosen = globals.look(config)?.choose(action, target)?;
+        somebody(chosen.would(), target)?;
+        say(&outlook(action, chosen.would(), target))?;
         return Ok(0);
     }
-    let store = globals.open(&config)?;
-    if !whom.yes {
-        let would = store.reader()?.affected(action, &target)?;
-        somebody(&would, &target)?;
-        let said = outlook(action, &would, &target);
+    let store = globals.open(config)?;
+    let chosen = store.reader()?.choose(action, target)?;
+    let would = chosen.would();
+    somebody(would, target)?;
+    if !leave.yes {
+        let said = outlook(action, would, target);
         if would.total() == 0 {
+            needs_terminal()?;
             say(&said)?;
             return Ok(0);
         }
@@ -99,17 +127,30 @@ pub(super) fn run(globals: &Globals, act: &Act) -> Exit {
             return Ok(1);
         }
     }
-    let bar = progress("{spinner} {pos} receivers");
-    let done = store.act(action, &target, &acting(&config, words), &mut |so_far| {
+    let bar = progress("{spinner} {pos}/{len} receivers");
+    bar.set_length(would.total());
+    let done = store.act_on(&chosen, &acting(config, words), &mut |so_far| {
         bar.set_position(so_far.total());
         ControlFlow::Continue(())
     });
     bar.finish_and_clear();
     let done = done?;
-    somebody(&done, &target)?;
-    let begin = format!("{}: touched", action.name());
-    say(&summary(&begin, &done, &target))?;
+    let begin = format!("{}: {}", action.name(), done_to(action));
+    say(&summary(action, &begin, &done, target))?;
+    if done.total() > 0 && done_to(action) == DELETED {
+        store.give_back()?;
+    }
     Ok(0)
+}
+
+const DELETED: &str = "deleted";
+
+/// What was done, in a word.
+fn done_to(action: Action) -> &'static str {
+    match action {
+        Action::Delete | Action::CleanUp { .. } => DELETED,
+        _ => "touched",
+    }
 }
 
 /// The target, and the words for it in the audit log.
@@ -140,22 +181,32 @@ fn question(action: Action, whom: &str) -> String {
         Action::Release => format!("Release {whom}?"),
         Action::Cancel => format!("Cancel {whom}?"),
         Action::MarkSent => format!("Mark {whom} as sent?"),
+        Action::Delete | Action::CleanUp { .. } => format!("Delete {whom} for good?"),
     }
 }
 
 /// What an action would do, and what an operator has to know before it is done.
 fn outlook(action: Action, would: &Affected, target: &Target) -> String {
-    let mut lines = vec![summary(
-        &format!("{}: would touch", action.name()),
-        would,
-        target,
-    )];
+    let would_do = match done_to(action) {
+        DELETED => "would delete",
+        _ => "would touch",
+    };
+    let begin = format!("{}: {would_do}", action.name());
+    let mut lines = vec![summary(action, &begin, would, target)];
+    let mut warn = |n: u64, one: &str, more: &str| match n {
+        0 => {}
+        1 => lines.push(format!("1 of them is {one}")),
+        n => lines.push(format!("{n} of them are {more}")),
+    };
+    if done_to(action) == DELETED {
+        let of = |status| would.by_status[status as usize];
+        warn(
+            of(Status::NotSent) + of(Status::Failed),
+            "Not sent or Failed: it will never be sent",
+            "Not sent or Failed: they will never be sent",
+        );
+    }
     if action == Action::Resend {
-        let mut warn = |n: u64, one: &str, more: &str| match n {
-            0 => {}
-            1 => lines.push(format!("1 of them is {one}")),
-            n => lines.push(format!("{n} of them are {more}")),
-        };
         warn(
             would.by_status[Status::Sent as usize],
             "Sent: it goes out a second time",
@@ -176,7 +227,7 @@ fn numbers(affected: &Affected, target: &Target) -> (u64, u64) {
         return (0, 0);
     };
     let asked = ids.iter().collect::<HashSet<_>>().len() as u64;
-    let known = affected.total() + affected.armed + affected.not_applicable;
+    let known = affected.total() + affected.armed + affected.not_applicable + affected.changed;
     (asked, asked.saturating_sub(known))
 }
 
@@ -196,7 +247,7 @@ fn somebody(affected: &Affected, target: &Target) -> anyhow::Result<()> {
 }
 
 /// `resend: touched 12 receivers (3 Not sent, 9 Failed)`, and what was left alone and why.
-fn summary(begin: &str, affected: &Affected, target: &Target) -> String {
+fn summary(action: Action, begin: &str, affected: &Affected, target: &Target) -> String {
     let by_status: Vec<_> = Status::ALL
         .iter()
         .zip(affected.by_status)
@@ -216,8 +267,15 @@ fn summary(begin: &str, affected: &Affected, target: &Target) -> String {
     };
     left(affected.armed, "left alone: being sent at this moment");
     left(
+        affected.changed,
+        "left alone: no longer what they were when they were counted",
+    );
+    left(
         affected.not_applicable,
-        "left alone: their status does not allow it",
+        match action {
+            Action::CleanUp { .. } => "left alone: still to be sent, or held",
+            _ => "left alone: their status does not allow it",
+        },
     );
     match numbers(affected, target).1 {
         1 => left(1, "of the numbers does not exist"),

@@ -40,7 +40,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         globals,
         "deliver",
         Work::Pass,
-        |_| {},
+        |_| Ok(()),
         |said| bar.suspend(|| tell(said)),
         |tally| {
             bar.set_position(tally.tried());

@@ -39,7 +39,7 @@ pub(super) fn run(
     globals: &Globals,
     kind: &'static str,
     work: Work,
-    started: impl FnOnce(&Store),
+    started: impl FnOnce(&Arc<Store>) -> anyhow::Result<()>,
     told: impl Fn(&str),
     mut tick: impl FnMut(Tally),
 ) -> anyhow::Result<Ran> {
@@ -63,7 +63,7 @@ pub(super) fn run(
         seed: fastrand::u64(..),
     };
     let engine = Engine::start(&store, ways, options)?;
-    started(&store);
+    started(&store)?;
     let mut stopped = false;
     while !engine.is_done() {
         if !stopped && stop.load(Ordering::Acquire) {

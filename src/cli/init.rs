@@ -41,7 +41,7 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
         Err(StoreError::Exists(_)) => {
             // Something is there: say at once if it is no store of ours.
             Store::open_read_only(&store)?;
-            Store::sweep(&store);
+            Store::remove_halves(&store);
             told(&store, "exists already, left as it is")?;
         }
         Err(error) => return Err(error.into()),

@@ -39,8 +39,9 @@ pub(super) struct Args {
     sort: Sort,
 }
 
+/// How to write what is many.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Columns that line up, in local time
     Table,
     /// One object a line
@@ -59,7 +60,8 @@ enum Sort {
     Oldest,
 }
 
-fn limit(text: &str) -> Result<usize, &'static str> {
+/// For `--limit`.
+pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
     text.parse()
         .map_err(|_| "how many rows at most is a whole number; 0 is all")
 }

@@ -2,10 +2,13 @@
 //! `context`, `error`.
 
 mod act;
+mod audit;
 mod backend;
 mod columns;
 mod console;
 mod context;
+mod delete_messages;
+mod delete_receivers;
 mod deliver;
 mod demo;
 mod engine;
@@ -68,6 +71,9 @@ enum Command {
     #[command(flatten)]
     Act(act::Act),
     ResendFailed(resend_failed::Args),
+    DeleteReceivers(delete_receivers::Args),
+    DeleteMessagesWithoutReceivers(delete_messages::Args),
+    Audit(audit::Args),
     Backend(backend::Args),
     Status(status::Args),
     Migrate(migrate::Args),
@@ -86,7 +92,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let purpose = match &cli.command {
         Some(Command::Status(_)) => Purpose::Watch,
-        Some(Command::List(_) | Command::Show(_) | Command::Backend(_)) => Purpose::Show,
+        Some(Command::List(_) | Command::Show(_) | Command::Audit(_) | Command::Backend(_)) => {
+            Purpose::Show
+        }
         _ => Purpose::Do,
     };
     match run(cli) {
@@ -125,6 +133,9 @@ fn run(Cli { globals, command }: Cli) -> Exit {
         Command::Show(args) => show::run(&globals, &args),
         Command::Act(act) => act::run(&globals, &act),
         Command::ResendFailed(args) => resend_failed::run(&globals, &args),
+        Command::DeleteReceivers(args) => delete_receivers::run(&globals, &args),
+        Command::DeleteMessagesWithoutReceivers(args) => delete_messages::run(&globals, &args),
+        Command::Audit(args) => audit::run(&globals, &args),
         Command::Backend(args) => backend::run(&globals, &args),
         Command::Status(args) => status::run(&globals, &args),
         Command::Migrate(args) => migrate::run(&globals, &args),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::output::utc;
+use super::{audit::AuditJson, output::utc};
 use crate::{
     message::{Attempt, Body, Content, Delivery, Outcome, Text},
     store::{Detail, Row},
@@ -72,6 +72,7 @@ pub(super) struct DetailJson<'a> {
     message_metadata: &'a Value,
     receiver_metadata: &'a Value,
     attempts: Vec<AttemptJson<'a>>,
+    actions: Vec<AuditJson<'a>>,
 }
 
 impl<'a> From<&'a Detail> for DetailJson<'a> {
@@ -87,6 +88,7 @@ impl<'a> From<&'a Detail> for DetailJson<'a> {
             message_metadata: &detail.message_metadata,
             receiver_metadata: &detail.receiver_metadata,
             attempts: detail.attempts.iter().map(AttemptJson::from).collect(),
+            actions: detail.actions.iter().map(AuditJson::from).collect(),
         }
     }
 }

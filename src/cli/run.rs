@@ -1,23 +1,33 @@
+use std::sync::Arc;
+
 use super::{Exit, context::Globals, deliver::words, engine, output::tell};
-use crate::delivery::Work;
+use crate::{
+    delivery::Work,
+    store::{Keeper, Retention, Store},
+};
 
 /// The service: deliver what is due, until SIGTERM or Ctrl-C
 #[derive(clap::Args)]
 #[command(
-    after_help = "What another process submits goes out within a second. The first signal waits up to 30 seconds for answers under way; a second ends at once.\n\nExamples:\n  postroom run\n  postroom run -v --config /etc/postroom/config.toml"
+    after_help = "What another process submits goes out within a second. The first signal waits up to 30 seconds for answers under way; a second ends at once. Deletes what `[retention]` in the config says.\n\nExamples:\n  postroom run\n  postroom run -v --config /etc/postroom/config.toml"
 )]
 pub(super) struct Args {}
 
 pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     let config = globals.config()?;
-    if config.retention.sent.is_some() || config.retention.error.is_some() {
-        tracing::warn!("[retention] is not applied by this version yet: everything is kept");
-    }
+    let retention = Retention {
+        sent: config.retention.sent,
+        error: config.retention.error,
+    };
+    let mut keeper = None;
     let names: Vec<_> = config.backends.keys().map(String::as_str).collect();
-    let started = |store: &crate::store::Store| {
+    let started = |store: &Arc<Store>| {
+        keeper = Some(Keeper::start(store, retention)?);
         tracing::info!(store = %store.path().display(), backends = names.join(", "), "delivering");
+        Ok(())
     };
     let ran = engine::run(globals, "run", Work::Forever, started, tell, |_| {})?;
+    drop(keeper);
     tracing::info!(stopped = ran.stopped, "ended: {}", words(&ran.tally));
     Ok(0)
 }

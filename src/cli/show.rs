@@ -93,6 +93,13 @@ fn text(out: &mut dyn Write, detail: &Detail) -> io::Result<()> {
     for attempt in &detail.attempts {
         self::attempt(out, attempt)?;
     }
+    if !detail.actions.is_empty() {
+        writeln!(out, "\nActions")?;
+    }
+    for action in &detail.actions {
+        let (at, who) = (local_exact(action.at), action.who.shown());
+        writeln!(out, "  {at} {}, by {who}", action.action.shown())?;
+    }
     match &detail.content.body {
         Body::Parts { text, .. } => {
             writeln!(out, "\nContent")?;

@@ -1,20 +1,19 @@
-//! What operators do: resend, hold, release, cancel, mark as sent. One table of rules, walked in small transactions.
+//! What operators do: resend, hold, release, cancel, mark as sent, delete. One table of rules, walked in small transactions.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Instant};
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params, params_from_iter};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
-    Action, Affected, Reader, Store, StoreError, Target, audit, error::explain, millis, plan::Plan,
+    Action, Affected, Chosen, Store, StoreError, Target, audit,
+    chosen::id_list,
+    clean,
+    error::explain,
+    millis,
+    pace::{GAP, Pace},
     window::read_state,
 };
-use crate::{
-    message::{JobId, Reason, ReceiverId, State, Status, Timestamp},
-    query::Query,
-};
-
-/// Rows a transaction: well under 50 ms of the write lock.
-const CHUNK: usize = 500;
+use crate::message::{JobId, ReceiverId, State, Status, Timestamp};
 
 /// Who acts, and what the rules need to know.
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ impl Action {
     /// The states it means something to.
     pub fn applies_to(self, state: State) -> bool {
         match self {
-            Self::Resend => true,
+            Self::Resend | Self::Delete | Self::CleanUp { pending: true } => true,
             Self::Hold => state.is_pending(),
             Self::Release => matches!(state, State::Held | State::FailedHeld),
             Self::Cancel => {
@@ -50,12 +49,25 @@ impl Action {
                     || state == State::ErrorUnconfirmed
             }
             Self::MarkSent => matches!(state, State::FailedUnconfirmed | State::ErrorUnconfirmed),
+            Self::CleanUp { pending: false } => {
+                matches!(state.status(), Status::Error | Status::Sent)
+            }
         }
     }
 
-    /// What it sets. `?1` is now, `?2` the configured resend limit, `?3` the job; a claim of the row ends, so that its arm fails.
-    fn assignments(self) -> &'static str {
-        match self {
+    /// Whether one that was chosen in one state and is in another now is still meant. Who may resend or delete whatever the status said yes to
+    /// a status: what was Sent meanwhile must not go out again.
+    fn still_means(self, chosen: State, now: State) -> bool {
+        let whatever_the_status =
+            matches!(self, Self::Resend | Self::Delete | Self::CleanUp { .. });
+        self.applies_to(now) && (!whatever_the_status || chosen.status() == now.status())
+    }
+
+    /// What it sets. `?1` is now, `?2` the configured resend limit, `?3` the job; a claim of the row ends, so that its arm fails. `None`: the row goes,
+    /// and so does its arm.
+    fn assignments(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Delete | Self::CleanUp { .. } => return None,
             Self::Resend => {
                 "state = 0, due_at = ?1, unknown_count = 0, resend_limit = failed_count + ?2, backoff_from = failed_count, ignore_expiry = 1, job = ?3,
                  uid = CASE WHEN state IN (12, 13) THEN lower(hex(randomblob(12))) ELSE uid END"
@@ -66,27 +78,12 @@ impl Action {
             }
             Self::Cancel => "state = 11, due_at = NULL, job = NULL",
             Self::MarkSent => "state = 13, due_at = NULL, job = NULL, sent_at = ?1",
-        }
-    }
-}
-
-impl Reader {
-    /// What an action would touch.
-    pub fn affected(&self, action: Action, target: &Target) -> Result<Affected, StoreError> {
-        self.run(|conn| {
-            let mut affected = Affected::default();
-            let mut cursor = Cursor::new(target);
-            while let Some(ids) = cursor.next(conn, 5_000)? {
-                sort(conn, action, &ids, &mut affected)?;
-            }
-            Ok(affected)
         })
     }
 }
 
 impl Store {
-    /// Does it, in chunks that let others in. `progress` sees what was done so far and may stop it between two chunks. Newest first; what is handed over
-    /// meanwhile is not touched.
+    /// Does it to all that are meant at this moment; see [`Store::act_on`].
     pub fn act(
         &self,
         action: Action,
@@ -94,8 +91,25 @@ impl Store {
         acting: &Acting,
         progress: &mut dyn FnMut(&Affected) -> ControlFlow<()>,
     ) -> Result<Affected, StoreError> {
-        let mut affected = Affected::default();
-        let mut cursor = Cursor::new(target);
+        let chosen = self.reader()?.choose(action, target)?;
+        self.act_on(&chosen, acting, progress)
+    }
+
+    /// Does it to those that were chosen and to no others, in transactions of a few milliseconds with gaps that let others in. Who has become something
+    /// else since is left alone where the action would otherwise mean something else too. `progress` sees what was done so far and may stop it
+    /// between two transactions. Newest first; what is handed over meanwhile is not touched.
+    pub fn act_on(
+        &self,
+        chosen: &Chosen,
+        acting: &Acting,
+        progress: &mut dyn FnMut(&Affected) -> ControlFlow<()>,
+    ) -> Result<Affected, StoreError> {
+        let action = chosen.action;
+        let mut affected = Affected {
+            armed: chosen.would().armed,
+            not_applicable: chosen.would().not_applicable,
+            ..Affected::default()
+        };
         if action == Action::Resend {
             let job = self.write(|tx| {
                 tx.execute(
@@ -106,50 +120,44 @@ impl Store {
             })?;
             affected.job = Some(job);
         }
-        let mut result = Ok(());
+        let mut line = audit::Line::new(acting.now, &acting.who, action.name(), &acting.target);
+        let (mut pace, mut meant) = (Pace::new(), chosen.iter());
+        let mut last = None;
         loop {
-            let before = affected.clone();
-            let step = self.write(|tx| {
-                let Some(ids) = cursor.next(tx, CHUNK)? else {
-                    return Ok(false);
-                };
-                act_on(tx, action, &ids, acting, &mut affected)?;
-                Ok(true)
-            });
-            match step {
-                Ok(true) if progress(&affected).is_continue() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    affected = before;
-                    result = Err(error);
-                    break;
-                }
+            let some: Vec<_> = meant.by_ref().take(pace.rows()).collect();
+            if some.is_empty() {
+                return Ok(affected);
             }
-        }
-        // What was done is in the log also when the rest failed.
-        if affected.total() > 0 {
-            self.write(|tx| {
-                audit::write(
-                    tx,
-                    acting.now,
-                    &acting.who,
-                    action.name(),
-                    &acting.target,
-                    affected.total(),
-                    target.single(),
-                )
+            let (done, one, written, began) = self.write(|tx| {
+                let began = Instant::now();
+                let mut done = affected.clone();
+                let one = act_on(tx, action, &some, acting, &mut done)?.or(last);
+                let written = match done.total() {
+                    0 => None,
+                    n => Some(line.write(tx, n, one.filter(|_| n == 1))?),
+                };
+                Ok((done, one, written, began))
             })?;
+            pace.held_since(began);
+            (affected, last) = (done, one);
+            if let Some(id) = written {
+                line.written(id);
+            }
+            if progress(&affected).is_break() {
+                return Ok(affected);
+            }
+            std::thread::sleep(GAP);
         }
-        result.map(|()| affected)
     }
 
     /// Stops a resend: what of it has not gone out is held; what is armed is left to end. Returns how many were held.
     pub fn stop_job(&self, job: JobId, acting: &Acting) -> Result<u64, StoreError> {
         let mut held = 0;
         loop {
-            let ids = {
+            let ids: Vec<ReceiverId> = {
                 let conn = self.writer();
-                ids(&conn, "SELECT id FROM receiver INDEXED BY receiver_job WHERE job = ? AND phase IS NOT 2 LIMIT ?", [job.0, CHUNK as i64])
+                conn.prepare_cached("SELECT id FROM receiver INDEXED BY receiver_job WHERE job = ? AND phase IS NOT 2")
+                    .and_then(|mut waiting| waiting.query_map([job.0], |row| Ok(ReceiverId(row.get(0)?)))?.collect())
                     .map_err(|error| explain(&self.path, error))?
             };
             if ids.is_empty() {
@@ -166,50 +174,56 @@ impl Store {
     /// Devilry's `devilry_resend_failed_messages`: Failed receivers within the limit are due now. Held ones and those being sent stay.
     pub fn resend_failed(&self, acting: &Acting) -> Result<ResendFailed, StoreError> {
         let mut done = ResendFailed::default();
-        let mut below = i64::MAX;
-        loop {
-            let chunk = self.write(|tx| {
-                let ids = ids(
-                    tx,
-                    "SELECT id FROM receiver WHERE state IN (2, 3, 4) AND engine IS NULL AND id < ? ORDER BY id DESC LIMIT ?",
-                    [below, CHUNK as i64],
-                )?;
-                let Some(last) = ids.last() else { return Ok(None) };
-                let chunk = id_list(&ids);
-                let due = tx
-                    .prepare_cached(
-                        "UPDATE receiver SET due_at = ?1 WHERE id IN (SELECT value FROM json_each(?2))
-                             AND failed_count <= coalesce(resend_limit, ?3)",
-                    )?
-                    .execute(params![millis(acting.now), chunk, acting.resend_limit])?;
-                Ok(Some((last.0, due as u64, (ids.len() - due) as u64)))
-            })?;
-            let Some((last, due, over)) = chunk else {
-                break;
-            };
-            below = last;
-            done.due += due;
-            done.exceeded += over;
+        let mut line = audit::Line::new(acting.now, &acting.who, "resend-failed", &acting.target);
+        let mut pace = Pace::new();
+        for state in Status::Failed.states().filter(|state| state.is_pending()) {
+            let mut below = i64::MAX;
+            loop {
+                let some = self.write(|tx| {
+                    let began = Instant::now();
+                    let ids: Vec<ReceiverId> = tx
+                        .prepare_cached(
+                            "SELECT id FROM receiver INDEXED BY receiver_state WHERE state = ? AND engine IS NULL AND id < ? ORDER BY id DESC LIMIT ?",
+                        )?
+                        .query_map(params![state.number(), below, pace.rows() as i64], |row| Ok(ReceiverId(row.get(0)?)))?
+                        .collect::<Result<_, _>>()?;
+                    let Some(last) = ids.last() else { return Ok(None) };
+                    let due = tx
+                        .prepare_cached(
+                            "UPDATE receiver SET due_at = ?1 WHERE id IN (SELECT value FROM json_each(?2))
+                                 AND failed_count <= coalesce(resend_limit, ?3)",
+                        )?
+                        .execute(params![millis(acting.now), id_list(ids.iter().copied()), acting.resend_limit])?;
+                    let so_far = ResendFailed {
+                        due: done.due + due as u64,
+                        exceeded: done.exceeded + (ids.len() - due) as u64,
+                    };
+                    let written = match so_far.due {
+                        0 => None,
+                        n => Some(line.write(tx, n, None)?),
+                    };
+                    Ok(Some((last.0, so_far, written, began)))
+                })?;
+                let Some((last, so_far, written, began)) = some else {
+                    break;
+                };
+                pace.held_since(began);
+                (below, done) = (last, so_far);
+                if let Some(id) = written {
+                    line.written(id);
+                }
+                std::thread::sleep(GAP);
+            }
         }
-        done.exceeded += self.write(|tx| {
-            let exhausted: i64 = tx.query_row(
+        let conn = self.writer();
+        let exhausted: i64 = conn
+            .query_row(
                 "SELECT coalesce(sum(n), 0) FROM counter WHERE state = ?",
                 [State::Exhausted.number()],
                 |row| row.get(0),
-            )?;
-            if done.due > 0 {
-                audit::write(
-                    tx,
-                    acting.now,
-                    &acting.who,
-                    "resend-failed",
-                    &acting.target,
-                    done.due,
-                    None,
-                )?;
-            }
-            Ok(exhausted as u64)
-        })?;
+            )
+            .map_err(|error| explain(&self.path, error))?;
+        done.exceeded += exhausted as u64;
         Ok(done)
     }
 
@@ -224,152 +238,50 @@ impl Store {
     }
 }
 
-impl Target {
-    fn single(&self) -> Option<ReceiverId> {
-        match self {
-            Self::Ids(ids) if ids.len() == 1 => ids.first().copied(),
-            _ => None,
-        }
-    }
-}
-
+/// Does it to those of these that it still means something to, and counts the others with the reason. Returns one that was touched.
 fn act_on(
     tx: &Transaction<'_>,
     action: Action,
-    ids: &[ReceiverId],
+    meant: &[(ReceiverId, State)],
     acting: &Acting,
     affected: &mut Affected,
-) -> rusqlite::Result<()> {
-    let applicable = sort(tx, action, ids, affected)?;
-    if applicable.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "UPDATE receiver SET {}, epoch = epoch + (engine IS NOT NULL), engine = NULL, phase = NULL
-         WHERE id IN (SELECT value FROM json_each(?4)) AND phase IS NOT 2",
-        action.assignments()
-    );
-    tx.prepare_cached(&sql)?.execute(params![
-        millis(acting.now),
-        acting.resend_limit,
-        affected.job.map(|job| job.0),
-        id_list(&applicable)
-    ])?;
-    Ok(())
-}
-
-/// Which of these the action touches; the others are counted with the reason.
-fn sort(
-    conn: &Connection,
-    action: Action,
-    ids: &[ReceiverId],
-    affected: &mut Affected,
-) -> rusqlite::Result<Vec<ReceiverId>> {
-    let mut applicable = Vec::with_capacity(ids.len());
-    let mut statement = conn.prepare_cached(
-        "SELECT id, state, phase IS 2 FROM receiver WHERE id IN (SELECT value FROM json_each(?))",
-    )?;
-    let mut rows = statement.query([id_list(ids)])?;
-    while let Some(row) = rows.next()? {
-        let (state, armed) = (read_state(row, 1)?, row.get::<_, bool>(2)?);
-        if armed {
-            affected.armed += 1;
-        } else if action.applies_to(state) {
-            affected.by_status[state.status() as usize] += 1;
-            affected.unconfirmed += u64::from(state.reason() == Reason::Unconfirmed);
-            applicable.push(ReceiverId(row.get(0)?));
-        } else {
-            affected.not_applicable += 1;
-        }
-    }
-    Ok(applicable)
-}
-
-/// Walks a target from the newest receiver to the oldest.
-struct Cursor<'a> {
-    target: &'a Target,
-    everything: Query,
-    below: i64,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(target: &'a Target) -> Self {
-        Self {
-            target,
-            everything: Query::default(),
-            below: i64::MAX,
-        }
-    }
-
-    /// The next receivers, at most `limit`; `None` at the end.
-    fn next(
-        &mut self,
-        conn: &Connection,
-        limit: usize,
-    ) -> rusqlite::Result<Option<Vec<ReceiverId>>> {
-        let (query, except): (&Query, &[ReceiverId]) = match self.target {
-            Target::Query(query) => (query, &[]),
-            Target::Except(query, except) => (query, except),
-            Target::Ids(ids) => {
-                let mut rest: Vec<ReceiverId> =
-                    ids.iter().copied().filter(|id| id.0 < self.below).collect();
-                rest.sort_unstable_by(|a, b| b.cmp(a));
-                rest.dedup();
-                rest.truncate(limit);
-                let Some(last) = rest.last() else {
-                    return Ok(None);
-                };
-                self.below = last.0;
-                return Ok(Some(rest));
+) -> rusqlite::Result<Option<ReceiverId>> {
+    let mut touched = Vec::with_capacity(meant.len());
+    let mut look = tx.prepare_cached("SELECT state, phase IS 2 FROM receiver WHERE id = ?")?;
+    for (id, before) in meant {
+        let now = look
+            .query_row([id.0], |row| {
+                Ok((read_state(row, 0)?, row.get::<_, bool>(1)?))
+            })
+            .optional()?;
+        match now {
+            Some((_, true)) => affected.armed += 1,
+            Some((state, false)) if action.still_means(*before, state) => {
+                affected.touch(state);
+                touched.push(*id);
             }
-        };
-        let query = if query.terms.is_empty() {
-            &self.everything
-        } else {
-            query
-        };
-        let mut plan = Plan::new(conn, query)?;
-        let (bound, limit) = (
-            format!("< {}", plan.bind(self.below)),
-            plan.bind(limit as i64),
-        );
-        let found: Vec<ReceiverId> = conn
-            .prepare(&plan.ids(Some(&bound), true, &limit))?
-            .query_map(params_from_iter(&plan.values), |row| {
-                Ok(ReceiverId(row.get(0)?))
-            })?
-            .collect::<Result<_, _>>()?;
-        let Some(last) = found.last() else {
-            return Ok(None);
-        };
-        self.below = last.0;
-        Ok(Some(
-            found
-                .into_iter()
-                .filter(|id| !except.contains(id))
-                .collect(),
-        ))
-    }
-}
-
-fn ids<P: rusqlite::Params>(
-    conn: &Connection,
-    sql: &str,
-    values: P,
-) -> rusqlite::Result<Vec<ReceiverId>> {
-    conn.prepare_cached(sql)?
-        .query_map(values, |row| Ok(ReceiverId(row.get(0)?)))?
-        .collect()
-}
-
-fn id_list(ids: &[ReceiverId]) -> String {
-    let mut list = String::from("[");
-    for (index, id) in ids.iter().enumerate() {
-        if index > 0 {
-            list.push(',');
+            // Changed meanwhile, or deleted.
+            _ => affected.changed += 1,
         }
-        list.push_str(&id.0.to_string());
     }
-    list.push(']');
-    list
+    let ids = id_list(touched.iter().copied());
+    match action.assignments() {
+        _ if touched.is_empty() => {}
+        None => {
+            clean::remove_receivers(tx, &ids)?;
+        }
+        Some(assignments) => {
+            let sql = format!(
+                "UPDATE receiver SET {assignments}, epoch = epoch + (engine IS NOT NULL), engine = NULL, phase = NULL
+                 WHERE id IN (SELECT value FROM json_each(?4)) AND phase IS NOT 2",
+            );
+            tx.prepare_cached(&sql)?.execute(params![
+                millis(acting.now),
+                acting.resend_limit,
+                affected.job.map(|job| job.0),
+                ids
+            ])?;
+        }
+    }
+    Ok(touched.last().copied())
 }

@@ -1,6 +1,6 @@
 //! What operators did, and what they should be able to find again.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row as SqlRow, params};
 
 use super::{Reader, StoreError, millis, model::AuditEntry, timestamp};
 use crate::message::{ReceiverId, Timestamp};
@@ -29,23 +29,93 @@ pub(super) fn write(
     Ok(())
 }
 
+/// One line about something that takes many transactions: each writes how far it has come, so that the log is right whatever ends it.
+pub(super) struct Line<'a> {
+    pub(super) at: Timestamp,
+    pub(super) who: &'a str,
+    pub(super) action: &'a str,
+    pub(super) target: &'a str,
+    /// Its number, once it is there.
+    id: Option<i64>,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn new(at: Timestamp, who: &'a str, action: &'a str, target: &'a str) -> Self {
+        Self {
+            at,
+            who,
+            action,
+            target,
+            id: None,
+        }
+    }
+
+    /// Writes the count so far, and the receiver while it is about one; part of the transaction that does the deed. Returns what [`Line::written`]
+    /// wants to know when that is committed.
+    pub(super) fn write(
+        &self,
+        tx: &Connection,
+        count: u64,
+        receiver: Option<ReceiverId>,
+    ) -> rusqlite::Result<i64> {
+        if let Some(id) = self.id {
+            tx.prepare_cached("UPDATE audit SET count = ?, receiver_id = ? WHERE id = ?")?
+                .execute(params![count as i64, receiver.map(|id| id.0), id])?;
+            return Ok(id);
+        }
+        write(
+            tx,
+            self.at,
+            self.who,
+            self.action,
+            self.target,
+            count,
+            receiver,
+        )?;
+        Ok(tx.last_insert_rowid())
+    }
+
+    /// The transaction is committed: the next one corrects this line.
+    pub(super) fn written(&mut self, id: i64) {
+        self.id = Some(id);
+    }
+}
+
+const COLUMNS: &str = "id, at, who, action, target, count, receiver_id";
+
+fn read(row: &SqlRow<'_>) -> rusqlite::Result<AuditEntry> {
+    Ok(AuditEntry {
+        id: row.get(0)?,
+        at: timestamp(row.get(1)?),
+        who: row.get::<_, String>(2)?.into(),
+        action: row.get::<_, String>(3)?.into(),
+        target: row.get::<_, String>(4)?.into(),
+        count: row.get::<_, i64>(5)? as u64,
+        receiver: row.get::<_, Option<i64>>(6)?.map(ReceiverId),
+    })
+}
+
 impl Reader {
-    /// The newest lines of the audit log, newest first.
-    pub fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+    /// Lines of the audit log, newest first: the newest ones, or those before the line of this number.
+    pub fn audit(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.run(|conn| {
-            conn.prepare_cached(
-                "SELECT at, who, action, target, count FROM audit ORDER BY id DESC LIMIT ?",
-            )?
-            .query_map([limit as i64], |row| {
-                Ok(AuditEntry {
-                    at: timestamp(row.get(0)?),
-                    who: row.get::<_, String>(1)?.into(),
-                    action: row.get::<_, String>(2)?.into(),
-                    target: row.get::<_, String>(3)?.into(),
-                    count: row.get::<_, i64>(4)? as u64,
-                })
-            })?
+            conn.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"
+            ))?
+            .query_map(params![before.unwrap_or(i64::MAX), limit as i64], read)?
             .collect()
         })
     }
+}
+
+/// What was done to this one receiver, oldest first; of those that were many at once, the log has one line without them.
+pub(super) fn of_receiver(
+    conn: &Connection,
+    receiver: ReceiverId,
+) -> rusqlite::Result<Vec<AuditEntry>> {
+    conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM audit INDEXED BY audit_receiver WHERE receiver_id = ? ORDER BY id"
+    ))?
+    .query_map([receiver.0], read)?
+    .collect()
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 use serde_json::Value;
 
-use super::{Detail, Reader, StoreError, codec, timestamp, window};
+use super::{Detail, Reader, StoreError, audit, codec, timestamp, window};
 use crate::message::{
     Attempt, AttemptId, Content, ContentId, JobId, Message, MessageId, Outcome, ReceiverId, State,
     Status,
@@ -35,12 +35,14 @@ impl Reader {
                         created_by: row.get::<_, Option<String>>(23)?.map(Into::into),
                         job: row.get::<_, Option<i64>>(24)?.map(JobId),
                         attempts: Vec::new(),
+                        actions: Vec::new(),
                     })
                 })
                 .optional()?;
             let Some(mut detail) = found else { return Ok(None) };
             detail.message_status = message_status(&tx, detail.row.message_id)?;
             detail.attempts = attempts(&tx, id)?;
+            detail.actions = audit::of_receiver(&tx, id)?;
             Ok(Some(detail))
         })
     }

@@ -7,7 +7,9 @@
 mod action;
 mod audit;
 mod backend;
+mod chosen;
 mod claim;
+mod clean;
 mod codec;
 mod detail;
 pub mod engine;
@@ -16,11 +18,14 @@ mod half;
 mod ledger;
 mod lock;
 mod model;
+mod pace;
 mod plan;
+mod retention;
 mod schema;
 mod search;
 mod seed;
 mod sort;
+mod space;
 mod submit;
 mod upkeep;
 mod window;
@@ -36,13 +41,16 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
 pub use action::{Acting, ResendFailed};
+pub use chosen::Chosen;
 pub use claim::{Claim, Scope, Standing};
+pub use clean::{KEYS_KEPT, Unused};
 pub use error::StoreError;
 pub use ledger::{ArmRequest, Ledger, Next, Record, Settlement};
 pub use model::{
     Action, Affected, Anchor, AuditEntry, BackendRow, BackendState, Count, Counts, Detail,
     EngineRow, Row, Scan, Target,
 };
+pub use retention::{Keeper, Retention};
 pub use schema::SCHEMA;
 pub use seed::{SeedAttempt, SeedReceiver};
 pub use sort::{By, Place, Sort};
@@ -85,7 +93,7 @@ impl Store {
     }
 
     /// Removes what others left half made beside a store when they were killed.
-    pub fn sweep(path: &Path) {
+    pub fn remove_halves(path: &Path) {
         half::sweep(path);
     }
 

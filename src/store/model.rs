@@ -70,6 +70,8 @@ pub struct Detail {
     pub job: Option<JobId>,
     /// Every try, oldest first.
     pub attempts: Vec<Attempt>,
+    /// What operators did to this receiver alone, oldest first.
+    pub actions: Vec<AuditEntry>,
 }
 
 /// Where a window begins. `P` says where a receiver stands: in the usual order, from the newest (the highest id) to the oldest, its id does; in any
@@ -171,6 +173,13 @@ pub enum Action {
     Cancel,
     /// Say that an unconfirmed one arrived.
     MarkSent,
+    /// Take out of the store, with every attempt.
+    Delete,
+    /// The same, for cleaning up: not those still to be sent, held or being sent, unless told so.
+    CleanUp {
+        /// Those too, but for the ones being sent at that moment.
+        pending: bool,
+    },
 }
 
 impl Action {
@@ -182,6 +191,8 @@ impl Action {
             Self::Release => "release",
             Self::Cancel => "cancel",
             Self::MarkSent => "mark-sent",
+            Self::Delete => "delete",
+            Self::CleanUp { .. } => "delete-receivers",
         }
     }
 }
@@ -197,6 +208,8 @@ pub struct Affected {
     pub armed: u64,
     /// Receivers left alone because the action means nothing to them.
     pub not_applicable: u64,
+    /// Receivers left alone because they are no longer what they were when they were counted.
+    pub changed: u64,
     /// The job that a resend made.
     pub job: Option<JobId>,
 }
@@ -273,8 +286,10 @@ pub struct EngineRow {
 }
 
 /// One line of the audit log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
+    /// Its number: later lines have higher ones.
+    pub id: i64,
     /// When.
     pub at: Timestamp,
     /// Who: `SUDO_USER`, else the user; `postroom` for what it did by itself.
@@ -283,6 +298,8 @@ pub struct AuditEntry {
     pub action: Text,
     /// To whom, in words.
     pub target: Text,
-    /// How many receivers.
+    /// How many receivers; of messages without receivers, how many of these.
     pub count: u64,
+    /// The receiver, where it is about one.
+    pub receiver: Option<ReceiverId>,
 }

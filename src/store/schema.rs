@@ -8,7 +8,8 @@ pub(super) const APPLICATION_ID: i64 = 0x504f_5354;
 /// The migrations, in order. One transaction each; a released one is never changed.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../assets/migrations/0001-spine.sql"),
-    include_str!("../../assets/migrations/0004-sorting.sql"),
+    include_str!("../../assets/migrations/0002-sorting.sql"),
+    include_str!("../../assets/migrations/0003-cleaning.sql"),
 ];
 
 /// The number of the schema this version needs.

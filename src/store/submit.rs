@@ -25,7 +25,7 @@ pub enum Receipt {
         /// How many receivers it has.
         receivers: usize,
     },
-    /// The same key with the same body was there: nothing was changed.
+    /// The same key with the same body was there, or is remembered of a message that was deleted: nothing was changed.
     Already {
         /// The key.
         key: String,
@@ -126,7 +126,9 @@ fn insert(
 ) -> rusqlite::Result<Receipt> {
     if let Some(key) = &submission.key {
         let there = tx
-            .prepare_cached("SELECT id, digest FROM message WHERE key = ?")?
+            .prepare_cached(
+                "SELECT id, digest FROM message WHERE key = ?1 UNION ALL SELECT message_id, digest FROM spent_key WHERE key = ?1",
+            )?
             .query_row([key], |row| {
                 Ok((MessageId(row.get(0)?), row.get::<_, [u8; 32]>(1)?))
             })
@@ -170,7 +172,16 @@ fn insert(
     let message = tx.last_insert_rowid();
 
     let mut contents = HashMap::with_capacity(submission.contents.len());
-    for (language, content) in &submission.contents {
+    let spoken = |language: &str| {
+        let mut receivers = submission.receivers.iter();
+        receivers.any(|receiver| receiver.language == language)
+    };
+    // A language that nobody here reads would stand in the store for nobody.
+    let read = submission
+        .contents
+        .iter()
+        .filter(|(language, _)| spoken(language));
+    for (language, content) in read {
         let packed = codec::pack(content)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let there = tx

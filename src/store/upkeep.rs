@@ -1,4 +1,4 @@
-//! What has to be done behind the writers: moving the log into the database file, and filling the text index.
+//! What has to be done behind the writers: moving the log into the database file, filling the text index, and making the file smaller after deletions.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Store, StoreError, connect, error::explain};
+use super::{Store, StoreError, connect, error::explain, pace::GAP, space::WORTH};
 
 /// Receivers a step: a few milliseconds of the write lock.
 const STEP: usize = 50;
@@ -29,7 +29,7 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Starts it. While `busy` is set (by [`Upkeep::set_busy`]) the text index leaves the write lock to others nineteen parts in twenty.
+    /// Starts it. While `busy` is set (by [`Upkeep::set_busy`]) it leaves the write lock to others nineteen parts in twenty.
     pub fn start(store: &Arc<Store>) -> Result<Self, StoreError> {
         // The committing thread must not stop to move the log: this thread does it, on a connection of its own.
         let (path, mut log) = connect(store.path(), false)?;
@@ -42,17 +42,20 @@ impl Upkeep {
         let thread = std::thread::Builder::new()
             .name("upkeep".to_owned())
             .spawn(move || {
-                let mut pause = Duration::ZERO;
+                let (mut pause, mut shrinking) = (Duration::ZERO, false);
                 while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                     let began = Instant::now();
-                    let added = store.index_some(STEP).unwrap_or(0);
+                    let added = store.index_some(STEP).unwrap_or(0) > 0;
+                    let shrank = shrinking || store.free_pages().is_ok_and(|free| free >= WORTH);
+                    shrinking = shrank && store.vacuum_some().is_ok_and(|left| left > 0);
                     let took = began.elapsed();
-                    pause = match (added, sending.load(Ordering::Relaxed)) {
-                        (0, _) => Duration::from_millis(250),
-                        (_, true) => took * 19,
-                        (_, false) => took,
+                    pause = match (added || shrank, sending.load(Ordering::Relaxed)) {
+                        (false, _) => Duration::from_millis(250),
+                        (true, true) => took * 19,
+                        (true, false) => took.max(GAP),
                     };
-                    checkpoint(&log);
+                    // The file ends where its last page is when all of the log is in it.
+                    checkpoint(&log, shrank && !shrinking);
                 }
             })
             .map_err(|source| StoreError::Io {
@@ -86,8 +89,8 @@ fn wait_for_readers(tries: i32) -> bool {
     tries < 8 && super::wait_for_lock(tries)
 }
 
-/// Moves the log when it is long enough to be worth it. What cannot be done now is done next time.
-fn checkpoint(conn: &rusqlite::Connection) {
+/// Moves the log when it is long enough to be worth it, or when it is asked for. What cannot be done now is done next time.
+fn checkpoint(conn: &rusqlite::Connection, asked: bool) {
     let pages = |mode: &str| {
         conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             row.get::<_, i64>(1)
@@ -98,7 +101,9 @@ fn checkpoint(conn: &rusqlite::Connection) {
     }) else {
         return;
     };
-    if length >= LOG_PAGES && pages("PASSIVE").is_ok_and(|length| length >= LOG_PAGES_LIMIT) {
+    if (asked || length >= LOG_PAGES)
+        && pages("PASSIVE").is_ok_and(|length| length >= LOG_PAGES_LIMIT)
+    {
         let _ = pages("RESTART");
     }
 }

@@ -309,6 +309,7 @@ fn receiver(id: i64, state: State) -> Detail {
             State::Queued | State::Held => Vec::new(),
             _ => vec![attempt(1, state, created)],
         },
+        actions: Vec::new(),
     }
 }
 

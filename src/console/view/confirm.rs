@@ -150,6 +150,7 @@ fn verb(action: Action) -> &'static str {
         Action::Release => "Release",
         Action::Cancel => "Cancel",
         Action::MarkSent => "Mark as sent",
+        Action::Delete | Action::CleanUp { .. } => "Delete",
     }
 }
 

@@ -1,0 +1,52 @@
+use chrono::{Days, Local};
+use clap::value_parser;
+
+use super::{
+    Exit,
+    act::{Leave, carry_out},
+    context::{Globals, query},
+    error::Usage,
+};
+use crate::store::{Action, Target};
+
+/// Delete receivers created before midnight (local time) that many days ago, with every attempt
+#[derive(clap::Args)]
+#[command(
+    after_help = "Receivers that are still to be sent, held or being sent stay, unless --pending says otherwise; those being sent at that very moment always do. 0 is everything from before today. `[retention]` in the config lets `run` do this by itself.\n\nExamples:\n  postroom delete-receivers 90 --dry-run\n  postroom delete-receivers 365 --yes && postroom delete-messages-without-receivers --yes"
+)]
+pub(super) struct Args {
+    /// How many days to keep, beside today
+    #[arg(value_name = "DAYS", allow_negative_numbers = true, value_parser = value_parser!(u64).range(..=36_500))]
+    days: u64,
+    /// Also those that are still to be sent or held
+    #[arg(long)]
+    pending: bool,
+    #[command(flatten)]
+    leave: Leave,
+}
+
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
+    let config = globals.config()?;
+    let today = Local::now().date_naive();
+    let day = today
+        .checked_sub_days(Days::new(args.days))
+        .ok_or_else(|| Usage(format!("there was no day {} days ago", args.days)))?;
+    // The query language knows when a day begins where the clocks are set forward at midnight.
+    let (words, query) = query(&[format!("created:<{}", day.format("%Y-%m-%d"))])?;
+    let action = Action::CleanUp {
+        pending: args.pending,
+    };
+    let words = if args.pending {
+        format!("{words} --pending")
+    } else {
+        words
+    };
+    carry_out(
+        globals,
+        &config,
+        action,
+        &Target::Query(query),
+        words,
+        &args.leave,
+    )
+}

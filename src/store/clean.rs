@@ -1,0 +1,171 @@
+//! Deleting: receivers with all that is theirs, messages that have none any more, contents that nobody uses, keys that are old enough to be forgotten.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, params};
+
+use super::{
+    Acting, Reader, Store, StoreError, audit,
+    chosen::id_list,
+    millis,
+    pace::{GAP, Pace},
+};
+use crate::message::{ReceiverId, Timestamp};
+
+/// How long the key of a deleted message is remembered.
+pub const KEYS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Rows that a look into the store passes.
+const WINDOW: i64 = 5_000;
+
+/// Messages without receivers, and contents that nobody uses, as they were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unused {
+    messages: Vec<i64>,
+    contents: Vec<i64>,
+}
+
+impl Unused {
+    /// How many messages.
+    pub fn messages(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
+    /// How many contents.
+    pub fn contents(&self) -> u64 {
+        self.contents.len() as u64
+    }
+}
+
+impl Reader {
+    /// Finds messages without receivers, and contents that nobody uses.
+    pub fn unused(&self) -> Result<Unused, StoreError> {
+        self.run(|conn| {
+            let find = |table: &str, column: &str| -> rusqlite::Result<Vec<i64>> {
+                let (mut found, mut after) = (Vec::new(), 0);
+                // A window ends after so many rows, found or not: no read keeps the log from being moved.
+                let mut bound = conn.prepare(&format!(
+                    "SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT {WINDOW})"
+                ))?;
+                let mut look = conn.prepare(&format!(
+                    "SELECT id FROM {table} t WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM receiver WHERE {column} = t.id)"
+                ))?;
+                while let Some(upto) = bound.query_row([after], |row| row.get::<_, Option<i64>>(0))? {
+                    for id in look.query_map([after, upto], |row| row.get(0))? {
+                        found.push(id?);
+                    }
+                    after = upto;
+                }
+                Ok(found)
+            };
+            Ok(Unused {
+                messages: find("message", "message_id")?,
+                contents: find("content", "content_id")?,
+            })
+        })
+    }
+}
+
+impl Store {
+    /// Deletes what [`Reader::unused`] found and is so still, and forgets keys that are old enough. Returns how many messages and contents that was.
+    pub fn delete_unused(
+        &self,
+        unused: &Unused,
+        acting: &Acting,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(u64, u64), StoreError> {
+        let (mut messages, mut contents) = (0, 0);
+        let mut line = audit::Line::new(
+            acting.now,
+            &acting.who,
+            "delete-messages-without-receivers",
+            &acting.target,
+        );
+        let mut pace = Pace::new();
+        let parts: [(&[i64], bool); 2] = [(&unused.messages, true), (&unused.contents, false)];
+        for (mut rest, are_messages) in parts {
+            while !rest.is_empty() {
+                let (some, later) = rest.split_at(pace.rows().min(rest.len()));
+                let (done, written, began) = self.write(|tx| {
+                    let began = Instant::now();
+                    let ids = list(some);
+                    let done = if are_messages {
+                        (messages + remove_messages(tx, &ids, acting.now)?, contents)
+                    } else {
+                        (messages, contents + remove_contents(tx, &ids)?)
+                    };
+                    let written = match done {
+                        (0, 0) => None,
+                        (messages, _) => Some(line.write(tx, messages, None)?),
+                    };
+                    Ok((done, written, began))
+                })?;
+                pace.held_since(began);
+                (messages, contents) = done;
+                if let Some(id) = written {
+                    line.written(id);
+                }
+                progress(messages + contents);
+                rest = later;
+                std::thread::sleep(GAP);
+            }
+        }
+        while self.forget_keys(acting.now, pace.rows())? > 0 {
+            std::thread::sleep(GAP);
+        }
+        Ok((messages, contents))
+    }
+
+    /// Forgets some keys of messages that were deleted long enough ago; returns how many.
+    pub(super) fn forget_keys(&self, now: Timestamp, most: usize) -> Result<usize, StoreError> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "DELETE FROM spent_key WHERE key IN (SELECT key FROM spent_key INDEXED BY spent_key_at WHERE spent_at <= ? LIMIT ?)",
+            )?
+            .execute(params![millis(now - KEYS_KEPT), most as i64])
+        })
+    }
+}
+
+fn list(ids: &[i64]) -> String {
+    id_list(ids.iter().copied().map(ReceiverId))
+}
+
+/// Takes receivers out (a JSON list of their numbers), but for those that are being sent, with their attempts and their place in the text index; the
+/// counters follow by their triggers.
+pub(super) fn remove_receivers(tx: &Connection, ids: &str) -> rusqlite::Result<u64> {
+    tx.prepare_cached(
+        "DELETE FROM search WHERE rowid IN (SELECT id FROM receiver WHERE id IN (SELECT value FROM json_each(?)) AND phase IS NOT 2)",
+    )?
+    .execute([ids])?;
+    let removed = tx
+        .prepare_cached(
+            "DELETE FROM receiver WHERE id IN (SELECT value FROM json_each(?)) AND phase IS NOT 2",
+        )?
+        .execute([ids])?;
+    Ok(removed as u64)
+}
+
+/// Takes those of these messages out that have no receiver, and remembers their keys.
+pub(super) fn remove_messages(tx: &Connection, ids: &str, now: Timestamp) -> rusqlite::Result<u64> {
+    const EMPTY: &str = "id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM receiver WHERE message_id = message.id)";
+    tx.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO spent_key (key, digest, message_id, spent_at) SELECT key, digest, id, ?2 FROM message WHERE {EMPTY}"
+    ))?
+    .execute(params![ids, millis(now)])?;
+    let removed = tx
+        .prepare_cached(&format!("DELETE FROM message WHERE {EMPTY}"))?
+        .execute([ids])?;
+    Ok(removed as u64)
+}
+
+/// Takes those of these contents out that no receiver uses.
+pub(super) fn remove_contents(tx: &Connection, ids: &str) -> rusqlite::Result<u64> {
+    let removed = tx
+        .prepare_cached(
+            "DELETE FROM content WHERE id IN (SELECT value FROM json_each(?))
+                 AND NOT EXISTS (SELECT 1 FROM receiver WHERE content_id = content.id)",
+        )?
+        .execute([ids])?;
+    Ok(removed as u64)
+}
