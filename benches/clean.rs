@@ -1,0 +1,235 @@
+//! Acting on very many while delivering: marking by query, and deleting, each by the program itself, beside an engine that delivers and a process
+//! that hands messages over.
+//!
+//! `cargo bench --bench clean` (or `-- 100000` for a smaller store) prints how long each took, what memory it needed, and the longest time that a
+//! writer in another process waited meanwhile, with the goals beside them.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use chrono::Utc;
+use postroom::{
+    backend::{Smtp, SmtpSettings, Tls},
+    delivery::{Engine, OnUnknown, Options, Policy, Way, Work, system_clock},
+    demo::server::{Script, Server},
+    message::{Outcome, ReceiverId, State, Submission},
+    store::{SeedAttempt, SeedReceiver, Store},
+};
+
+#[path = "../tests/support/submission.rs"]
+mod fixture;
+
+use fixture::{receiver, submission};
+
+/// Receivers that are deleted; three tenths as many are marked.
+const DELETED: usize = 1_000_000;
+const PER_MESSAGE: usize = 5;
+const CHUNK: usize = 10_000;
+
+fn main() {
+    let deleted = std::env::args()
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(DELETED)
+        .next_multiple_of(CHUNK);
+    let marked = (deleted * 3 / 10).next_multiple_of(CHUNK);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("postroom.db");
+    fs::write(folder.path().join("config.toml"), "").expect("a config");
+    let store = Arc::new(Store::create(&path).expect("a store"));
+    let began = Instant::now();
+    fill(&store, "old", 0, deleted, State::Accepted);
+    fill(&store, "failed", deleted, marked, State::Exhausted);
+    while store.index_some(2_000).expect("indexed") > 0 {}
+    store.trim_log().expect("a short log");
+    println!(
+        "{} receivers, {} MiB, made in {:.0} s",
+        deleted + marked,
+        mib(&path),
+        began.elapsed().as_secs_f64()
+    );
+
+    let server = Server::start(Script::accept_all().counts_only()).expect("a server");
+    let engine = deliver(&store, server.port());
+    println!(
+        "{:<34} {:>9} {:>9} {:>12} {:>12}",
+        "while delivering", "seconds", "MiB", "median wait", "longest wait"
+    );
+    measure(&path, "nothing else", || {
+        thread::sleep(Duration::from_secs(3));
+        (Duration::from_secs(3), 0)
+    });
+    measure(&path, &format!("marking {marked} by query"), || {
+        program(folder.path(), &["resend", "type:failed", "--yes"])
+    });
+    measure(&path, &format!("deleting {deleted}"), || {
+        program(folder.path(), &["delete", "type:old", "--yes"])
+    });
+    println!(
+        "{:<34} {:>9} {:>9} {:>12} {:>12}",
+        "goals: marking 300,000, deleting", "10 (mark)", "64", "", "50 ms"
+    );
+    let tally = engine.tally();
+    engine.stop();
+    engine.wait().expect("an end");
+    println!(
+        "{} sent meanwhile; the file has {} MiB",
+        tally.sent,
+        mib(&path)
+    );
+}
+
+fn mib(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len() >> 20)
+}
+
+/// Does it while another writer measures how long it waits.
+fn measure(path: &Path, what: &str, work: impl FnOnce() -> (Duration, u64)) {
+    let done = AtomicBool::new(false);
+    let ((took, memory), mut waits) = thread::scope(|scope| {
+        let prober = scope.spawn(|| {
+            let store = Store::open(path).expect("a store");
+            let mut waits = Vec::new();
+            while !done.load(Ordering::Acquire) {
+                let to = vec![receiver("email", "prober@example.com".to_owned())];
+                let one = submission("prober", "Hello".to_owned(), "Hello".to_owned(), to);
+                let began = Instant::now();
+                store.submit(&[one], Utc::now()).expect("stored");
+                waits.push(began.elapsed());
+                thread::sleep(Duration::from_millis(5));
+            }
+            waits
+        });
+        let result = work();
+        done.store(true, Ordering::Release);
+        (result, prober.join().expect("no panic"))
+    });
+    waits.sort_unstable();
+    let ms = |wait: Option<&Duration>| wait.map_or(0.0, |wait| wait.as_secs_f64() * 1e3);
+    println!(
+        "{what:<34} {:>9.1} {:>9} {:>9.1} ms {:>9.1} ms",
+        took.as_secs_f64(),
+        memory >> 10,
+        ms(waits.get(waits.len() / 2)),
+        ms(waits.last())
+    );
+}
+
+/// Runs the program to its end: how long it took, and its largest memory in KiB.
+fn program(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
+    let began = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
+        .args(arguments)
+        .env("POSTROOM_CONFIG", folder.join("config.toml"))
+        .env("POSTROOM_STORE", folder.join("postroom.db"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program");
+    let status = format!("/proc/{}/status", child.id());
+    let mut memory = 0;
+    let ended = loop {
+        let peak = fs::read_to_string(&status).ok().and_then(|status| {
+            let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+            line.split_whitespace().nth(1)?.parse().ok()
+        });
+        memory = memory.max(peak.unwrap_or(0));
+        if let Some(ended) = child.try_wait().expect("its end") {
+            break ended;
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert!(ended.success(), "{ended}");
+    (began.elapsed(), memory)
+}
+
+fn deliver(store: &Arc<Store>, port: u16) -> Engine {
+    let mut settings = SmtpSettings::new("email", "127.0.0.1", port);
+    settings.tls = Tls::None;
+    settings.connections = 4;
+    let way = Way {
+        name: "email".to_owned(),
+        backend: Arc::new(Smtp::new(settings).expect("settings")),
+        policy: Policy {
+            backoff: vec![Duration::from_secs(60)],
+            resend_limit: 8,
+            retry_permanent: false,
+            on_unknown: OnUnknown::Resend,
+        },
+        probe: Duration::from_secs(30),
+    };
+    let options = Options {
+        kind: "run",
+        by: "bench".to_owned(),
+        work: Work::Forever,
+        lease: Duration::from_secs(120),
+        patience: Duration::from_secs(30),
+        clock: system_clock(),
+        seed: 1,
+    };
+    Engine::start(store, vec![way], options).expect("an engine")
+}
+
+/// So many receivers of this type, with one attempt each.
+fn fill(store: &Store, kind: &str, first: usize, many: usize, state: State) {
+    let now = Utc::now();
+    for chunk in (first..first + many).step_by(CHUNK) {
+        let messages: Vec<Submission> = (chunk..chunk + CHUNK)
+            .step_by(PER_MESSAGE)
+            .map(|n| letter(kind, n))
+            .collect();
+        store.submit(&messages, now).expect("stored");
+        let sent = state == State::Accepted;
+        let histories: Vec<SeedReceiver> = (chunk + 1..=chunk + CHUNK)
+            .map(|id| SeedReceiver {
+                id: ReceiverId(id as i64),
+                state,
+                due_at: None,
+                sent_at: sent.then_some(now),
+                attempts: vec![SeedAttempt {
+                    outcome: if sent {
+                        Outcome::Accepted
+                    } else {
+                        Outcome::Temporary
+                    },
+                    started_at: now,
+                    ended_at: now,
+                    code: Some(451),
+                    enhanced: Some("4.7.1".to_owned()),
+                    text: "451 4.7.1 greylisted".to_owned(),
+                    traceback: "451 4.7.1 greylisted\n  at RCPT".to_owned(),
+                    server: None,
+                    phase: None,
+                    transcript: None,
+                }],
+            })
+            .collect();
+        // A few at a time: what is written here is not what is measured.
+        for some in histories.chunks(1_000) {
+            store.seed(some, "bench").expect("seeded");
+        }
+    }
+}
+
+fn letter(kind: &str, n: usize) -> Submission {
+    let receivers = (n..n + PER_MESSAGE)
+        .map(|n| receiver("email", format!("user{n}@example.com")))
+        .collect();
+    let subject = format!("Feedback on assignment {}", n % 1_000);
+    let text = format!(
+        "Delivery {n}. {}",
+        "Your examiner has given feedback. ".repeat(12)
+    );
+    Submission {
+        key: Some(format!("message-{n}")),
+        ..submission(kind, subject, text, receivers)
+    }
+}
