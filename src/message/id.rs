@@ -23,6 +23,8 @@ ids! {
     ReceiverId,
     /// An attempt's number in the store; never given twice.
     AttemptId,
+    /// A cause's number in the store; never given twice.
+    CauseId,
     /// A content's number in the store.
     ContentId,
     /// The number of one resend by an operator.

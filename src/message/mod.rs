@@ -1,6 +1,7 @@
 //! The nouns, and nothing but the nouns: no I/O, no SQL, no terminal. Every other module speaks in these types.
 
 mod attempt;
+mod cause;
 mod content;
 mod id;
 mod parse;
@@ -11,8 +12,9 @@ mod submission;
 mod text;
 
 pub use attempt::{Attempt, Outcome};
+pub use cause::Cause;
 pub use content::{Body, Content};
-pub use id::{AttemptId, ContentId, JobId, MessageId, ReceiverId};
+pub use id::{AttemptId, CauseId, ContentId, JobId, MessageId, ReceiverId};
 pub use parse::{BackendFacts, SubmissionError, SubmitDefaults};
 pub(crate) use parse::{LONGEST_HEADER_NAME, OWN_HEADERS};
 pub use receiver::{Delivery, Message, Receiver};
