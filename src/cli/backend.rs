@@ -9,7 +9,7 @@ use super::{
     Exit,
     context::Globals,
     operator::operator,
-    output::{json_line, local, say, utc},
+    output::{json_line, local, say, tell, utc, wait},
     table::{Cell, Look, Table, room},
     ways::way,
 };
@@ -23,7 +23,7 @@ use crate::{
 /// Show the backends and what they are doing; pause, resume or probe one
 #[derive(clap::Args)]
 #[command(
-    after_help = "pause   nobody tries it until it is resumed\nresume  ends a pause, and tries a backend that is down at once\nprobe   connects, authenticates, prints what was said, and sends nothing\n\nExamples:\n  postroom backend\n  postroom backend email probe"
+    after_help = "pause   nobody tries it until it is resumed\nresume  ends a pause, also one that a backup brought with it, and tries a backend that is down at once\nprobe   connects, authenticates, prints what was said, and sends nothing\n\nExamples:\n  postroom backend\n  postroom backend email probe"
 )]
 pub(super) struct Args {
     /// One backend only
@@ -72,8 +72,16 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
             Ok(0)
         }
         Some(Action::Resume) => {
-            let shown = known(globals, &config, name)?.name.shown();
+            let state = known(globals, &config, name)?;
+            let shown = state.name.shown();
             let store = globals.open(&config)?;
+            if let Some(row) = state.row.filter(BackendRow::is_of_a_backup) {
+                tell(&format!(
+                    "warning: this store is a backup, and backend {shown} was paused for that: {}; {} for it now",
+                    row.error.shown(),
+                    wait(row.waiting)
+                ));
+            }
             store.resume_backend(name, &operator(), Utc::now())?;
             say(&format!("{shown}: resumed"))?;
             Ok(0)

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     delivery::{Tally, Work},
-    store::BackendState,
+    store::{BackendRow, BackendState},
 };
 
 /// One pass: try once what is due now, then end; for cron
@@ -58,8 +58,11 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         let waiting = backend.waiting();
         if backend.kind.is_some() && backend.state() == BackendState::Paused && waiting > 0 {
             let name = backend.name.shown();
+            let of_a_backup = backend.row.filter(BackendRow::is_of_a_backup);
+            let why =
+                of_a_backup.map_or_else(String::new, |row| format!(" ({})", row.error.shown()));
             tell(&format!(
-                "backend {name} is paused, {waiting} waiting: `postroom backend {name} resume`"
+                "backend {name} is paused{why}, {waiting} waiting: `postroom backend {name} resume`"
             ));
         }
     }

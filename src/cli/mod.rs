@@ -4,6 +4,7 @@
 mod act;
 mod audit;
 mod backend;
+mod backup;
 mod columns;
 mod console;
 mod context;
@@ -76,6 +77,7 @@ enum Command {
     Audit(audit::Args),
     Backend(backend::Args),
     Status(status::Args),
+    Backup(backup::Args),
     Migrate(migrate::Args),
 }
 
@@ -138,6 +140,7 @@ fn run(Cli { globals, command }: Cli) -> Exit {
         Command::Audit(args) => audit::run(&globals, &args),
         Command::Backend(args) => backend::run(&globals, &args),
         Command::Status(args) => status::run(&globals, &args),
+        Command::Backup(args) => backup::run(&globals, &args),
         Command::Migrate(args) => migrate::run(&globals, &args),
     }
 }

@@ -108,6 +108,12 @@ pub(super) fn receivers(n: u64) -> String {
     }
 }
 
+/// `1 receiver waits`, `2 receivers wait`.
+pub(super) fn wait(n: u64) -> String {
+    let verb = if n == 1 { "waits" } else { "wait" };
+    format!("{} {verb}", receivers(n))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

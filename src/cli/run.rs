@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{Exit, context::Globals, deliver::words, engine, output::tell};
 use crate::{
     delivery::Work,
-    store::{Keeper, Retention, Store},
+    store::{BackendState, Keeper, Retention, Store},
 };
 
 /// The service: deliver what is due, until SIGTERM or Ctrl-C
@@ -24,6 +24,12 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     let started = |store: &Arc<Store>| {
         keeper = Some(Keeper::start(store, retention)?);
         tracing::info!(store = %store.path().display(), backends = names.join(", "), "delivering");
+        for name in &names {
+            let row = store.backend(name).ok().flatten();
+            if let Some(row) = row.filter(|row| row.state == BackendState::Paused) {
+                tracing::warn!(backend = name, reason = %row.error.shown(), waiting = row.waiting, "paused: nothing is sent over it until `postroom backend {name} resume`");
+            }
+        }
         Ok(())
     };
     let ran = engine::run(globals, "run", Work::Forever, started, tell, |_| {})?;

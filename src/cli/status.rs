@@ -7,7 +7,7 @@ use super::{
     Exit,
     backend::{BackendJson, State, cells, states, table},
     context::Globals,
-    output::{Format, json_line, local, receivers, utc},
+    output::{Format, json_line, local, receivers, utc, wait},
 };
 use crate::{
     message::{DisplayText, Status, Timestamp},
@@ -257,11 +257,6 @@ impl Seen {
             engines: self.engines.iter().map(engine).collect(),
         }
     }
-}
-
-fn wait(n: u64) -> String {
-    let verb = if n == 1 { "waits" } else { "wait" };
-    format!("{} {verb}", receivers(n))
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@
 mod action;
 mod audit;
 mod backend;
+mod backup;
 mod chosen;
 mod claim;
 mod clean;
@@ -41,6 +42,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
 pub use action::{Acting, ResendFailed};
+pub use backup::Backup;
 pub use chosen::Chosen;
 pub use claim::{Claim, Scope, Standing};
 pub use clean::{KEYS_KEPT, Unused};
@@ -51,7 +53,7 @@ pub use model::{
     EngineRow, Row, Scan, Target,
 };
 pub use retention::{Keeper, Retention};
-pub use schema::SCHEMA;
+pub use schema::{Migrated, SCHEMA};
 pub use seed::{SeedAttempt, SeedReceiver};
 pub use sort::{By, Place, Sort};
 pub use submit::Receipt;
@@ -140,15 +142,6 @@ impl Store {
         })
     }
 
-    /// Brings a store of an older version to this one's schema; returns the number it had and the number it has.
-    pub fn migrate(path: &Path) -> Result<(i64, i64), StoreError> {
-        let (path, mut conn) = connect(path, false)?;
-        let found = schema::version(&conn).map_err(|error| error::explain(&path, error))?;
-        check_version(&path, &conn, true)?;
-        schema::migrate(&mut conn).map_err(|error| error::explain(&path, error))?;
-        Ok((found, SCHEMA))
-    }
-
     /// The file, symbolic links resolved.
     pub fn path(&self) -> &Path {
         &self.path
@@ -204,6 +197,11 @@ impl Store {
 }
 
 impl Reader {
+    /// The store's file, symbolic links resolved.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Stops the query this reader is running, from any thread.
     pub fn interrupt_handle(&self) -> rusqlite::InterruptHandle {
         self.conn.get_interrupt_handle()
