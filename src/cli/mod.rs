@@ -5,6 +5,7 @@ mod act;
 mod audit;
 mod backend;
 mod backup;
+mod check;
 mod columns;
 mod console;
 mod context;
@@ -78,6 +79,7 @@ enum Command {
     Backend(backend::Args),
     Status(status::Args),
     Backup(backup::Args),
+    Check(check::Args),
     Migrate(migrate::Args),
 }
 
@@ -141,6 +143,7 @@ fn run(Cli { globals, command }: Cli) -> Exit {
         Command::Backend(args) => backend::run(&globals, &args),
         Command::Status(args) => status::run(&globals, &args),
         Command::Backup(args) => backup::run(&globals, &args),
+        Command::Check(args) => check::run(&globals, &args),
         Command::Migrate(args) => migrate::run(&globals, &args),
     }
 }

@@ -8,6 +8,7 @@ mod action;
 mod audit;
 mod backend;
 mod backup;
+mod check;
 mod chosen;
 mod claim;
 mod clean;
@@ -43,6 +44,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::
 
 pub use action::{Acting, ResendFailed};
 pub use backup::Backup;
+pub use check::{Finding, POINTS, Point};
 pub use chosen::Chosen;
 pub use claim::{Claim, Scope, Standing};
 pub use clean::{KEYS_KEPT, Unused};

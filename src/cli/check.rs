@@ -1,0 +1,178 @@
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+use super::{
+    Exit,
+    context::Globals,
+    output::{Format, json_line},
+    progress::progress,
+    ways::way,
+};
+use crate::{
+    backend::SecretSource,
+    config::{Config, Kind},
+    message::DisplayText,
+    store::{Finding, POINTS, Reader},
+};
+
+/// Look through the config and the whole store for what is wrong; changes nothing
+#[derive(clap::Args)]
+#[command(
+    after_help = "One line a point: config, secrets, store, schema, disk, leftovers, text_index, integrity, foreign_keys, counters.\nThe last three read the whole store. Ctrl-C does no harm. Exit code 0: all is well; 1: something is wrong, and\nits line says the way out.\n\nExamples:\n  postroom check\n  postroom check --format json\n  postroom check --store /var/backups/postroom.db"
+)]
+pub(super) struct Args {
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct PointJson<'a> {
+    check: &'a str,
+    /// `null`: not looked at, since something before it is wrong.
+    ok: Option<bool>,
+    message: &'a str,
+}
+
+/// Says each point as it is known, and remembers whether one was wrong.
+struct Told {
+    format: Format,
+    wrong: bool,
+}
+
+impl Told {
+    fn point(&mut self, check: &str, finding: Option<Finding>) -> anyhow::Result<()> {
+        let (ok, word, message) = match finding {
+            Some(Ok(well)) => (Some(true), "ok", well),
+            Some(Err(wrong)) => (Some(false), "WRONG", wrong),
+            None => (
+                None,
+                "-",
+                "not looked at, since the store cannot be opened".to_owned(),
+            ),
+        };
+        self.wrong |= ok == Some(false);
+        let mut out = io::stdout().lock();
+        match self.format {
+            Format::Json => json_line(
+                &mut out,
+                &PointJson {
+                    check,
+                    ok,
+                    message: &message,
+                },
+            )?,
+            Format::Text => {
+                writeln!(
+                    out,
+                    "{word:<5}  {check:<12}  {}",
+                    DisplayText::line(&message)
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
+    let mut told = Told {
+        format: args.format,
+        wrong: false,
+    };
+    let config = globals.config();
+    told.point("config", Some(configured(config.as_ref())))?;
+    // Where no config can be read, a store that was named can still be looked at.
+    let named = globals.named_store().map(|_| Config::default());
+    let reader = match (&config, named) {
+        (Ok(config), _) => {
+            told.point("secrets", Some(secrets(config)))?;
+            opened(globals, config)
+        }
+        (Err(_), Some(defaults)) => opened(globals, &defaults),
+        (Err(_), None) => Err("which one it is stands in the config: mend that first".to_owned()),
+    };
+    let reader = match reader {
+        Ok(reader) => {
+            told.point("store", Some(Ok(reader.path().display().to_string())))?;
+            Some(reader)
+        }
+        Err(why) => {
+            told.point("store", Some(Err(why)))?;
+            None
+        }
+    };
+    let bar = progress("{spinner} {msg}, {elapsed}");
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    for (name, look) in POINTS {
+        bar.set_message(*name);
+        let finding = reader
+            .as_ref()
+            .map(|reader| look(reader).unwrap_or_else(|error| Err(error.to_string())));
+        bar.suspend(|| told.point(name, finding))?;
+    }
+    bar.finish_and_clear();
+    Ok(u8::from(told.wrong))
+}
+
+/// The config can be read, and every backend in it can be used as far as that can be told without connecting.
+fn configured(config: Result<&Config, &anyhow::Error>) -> Finding {
+    let config = config.map_err(|error| format!("{error:#}"))?;
+    let place = match &config.path {
+        Some(path) => path.display().to_string(),
+        None => {
+            "there is no config file, and everything is the default: `postroom init` writes one"
+                .to_owned()
+        }
+    };
+    let secret = |kind: &Kind| secret_of(kind).is_none_or(|secret| secret.check().is_ok());
+    let faults: Vec<_> = config
+        .backends
+        .iter()
+        // What is wrong with a secret is told at its own point.
+        .filter(|(_, backend)| secret(&backend.kind))
+        .filter_map(|(name, backend)| way(name, backend, config).err())
+        .map(|error| format!("{error:#}"))
+        .collect();
+    match (faults.is_empty(), config.backends.len()) {
+        (false, _) => Err(format!("{place}: {}", faults.join("; "))),
+        (true, 1) => Ok(format!("{place}, 1 backend")),
+        (true, n) => Ok(format!("{place}, {n} backends")),
+    }
+}
+
+fn secret_of(kind: &Kind) -> Option<&SecretSource> {
+    match kind {
+        Kind::Smtp(settings) => settings.credentials.as_ref().map(|login| &login.secret),
+        Kind::File(_) => None,
+    }
+}
+
+/// Secrets' files can be read, by their owner alone. A variable may be set only where `run` is started.
+fn secrets(config: &Config) -> Finding {
+    let (mut well, mut wrong) = (Vec::new(), Vec::new());
+    for (name, backend) in &config.backends {
+        let Some(source) = secret_of(&backend.kind) else {
+            continue;
+        };
+        match (source, source.check()) {
+            (SecretSource::Env(variable), Err(_)) => well.push(format!(
+                "{name}: {variable} is not set here, and has to be where `run` or `deliver` is started"
+            )),
+            (_, Err(error)) => wrong.push(format!("{name}: {:#}", anyhow::Error::from(error))),
+            (SecretSource::File(path), Ok(())) => well.push(format!("{name}: {}", path.display())),
+            (SecretSource::Env(variable), Ok(())) => well.push(format!("{name}: {variable}")),
+        }
+    }
+    if !wrong.is_empty() {
+        Err(wrong.join("; "))
+    } else if well.is_empty() {
+        Ok("none is named".to_owned())
+    } else {
+        Ok(well.join("; "))
+    }
+}
+
+fn opened(globals: &Globals, config: &Config) -> Result<Reader, String> {
+    globals.look(config).map_err(|error| format!("{error:#}"))
+}

@@ -1,0 +1,220 @@
+//! `check` finds what should never be, says the way out, and changes nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _};
+
+use postroom::demo::server::{Action, Phase, Script, Server};
+use serde_json::{Value, json};
+use support::{Disk, Postroom, SOON, Setup, message, several, with_own_mounts};
+
+/// Every point with what it came to.
+fn check(postroom: &Postroom, code: i32) -> BTreeMap<String, (Value, String)> {
+    let ran = postroom.run(&["check", "--format", "json"]).exit(code);
+    let points = ran.json_lines().into_iter().map(|point| {
+        let text = |key: &str| point[key].as_str().unwrap().to_owned();
+        (text("check"), (point["ok"].clone(), text("message")))
+    });
+    points.collect()
+}
+
+/// The only points that are wrong, and that one says this.
+fn only_wrong(postroom: &Postroom, check_name: &str, words: &[&str]) {
+    let points = check(postroom, 1);
+    let wrong: Vec<_> = points
+        .iter()
+        .filter(|(_, (ok, _))| *ok == json!(false))
+        .collect();
+    assert_eq!(wrong.len(), 1, "{points:#?}");
+    let (name, (_, message)) = wrong[0];
+    assert_eq!(name, check_name, "{points:#?}");
+    for word in words {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+}
+
+fn with_rows() -> Postroom {
+    let postroom = Setup::new().file("email").build();
+    postroom.submit(&several("m", 5));
+    postroom.deliver();
+    postroom
+}
+
+fn sql(postroom: &Postroom, sql: &str) {
+    let conn = rusqlite::Connection::open(postroom.store_path()).unwrap();
+    conn.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_store_that_is_well_has_a_line_for_each_point_and_exit_code_0() {
+    let postroom = with_rows();
+    let points = check(&postroom, 0);
+    let names = [
+        "config",
+        "counters",
+        "disk",
+        "foreign_keys",
+        "integrity",
+        "leftovers",
+        "schema",
+        "secrets",
+        "store",
+        "text_index",
+    ];
+    assert_eq!(points.keys().collect::<Vec<_>>(), names);
+    assert!(
+        points.values().all(|(ok, _)| *ok == json!(true)),
+        "{points:#?}"
+    );
+    let ran = postroom.run(&["check"]).ok();
+    assert_eq!(ran.stdout.lines().count(), names.len());
+    assert!(
+        ran.stdout.lines().all(|line| line.starts_with("ok ")),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn counts_that_are_not_those_of_the_rows_are_found() {
+    let postroom = with_rows();
+    sql(&postroom, "UPDATE counter SET n = n + 2 WHERE state = 12");
+    only_wrong(
+        &postroom,
+        "counters",
+        &["says 7", "there are 5", "restore a backup"],
+    );
+    sql(&postroom, "DELETE FROM counter WHERE state = 12");
+    only_wrong(&postroom, "counters", &["says 0", "there are 5"]);
+    sql(
+        &postroom,
+        "INSERT INTO counter VALUES (1, 1, 12, 5), (1, 1, 6, 1)",
+    );
+    only_wrong(&postroom, "counters", &["says 1", "there are none"]);
+}
+
+#[test]
+fn a_row_that_names_one_that_is_gone_is_found() {
+    let postroom = with_rows();
+    sql(
+        &postroom,
+        "PRAGMA foreign_keys = OFF; DELETE FROM message WHERE id = 1",
+    );
+    only_wrong(&postroom, "foreign_keys", &["1 of receiver", "message"]);
+}
+
+#[test]
+fn a_schema_that_was_changed_by_hand_is_found() {
+    let postroom = with_rows();
+    sql(&postroom, "CREATE TABLE mine (x)");
+    only_wrong(&postroom, "schema", &["table mine is not ours"]);
+    sql(&postroom, "DROP TABLE mine; DROP INDEX receiver_user");
+    only_wrong(&postroom, "schema", &["index receiver_user is missing"]);
+    sql(&postroom, "CREATE INDEX receiver_user ON receiver (user)");
+    only_wrong(&postroom, "schema", &["index receiver_user is another"]);
+}
+
+#[test]
+fn a_damaged_page_is_found_and_the_way_out_told() {
+    let postroom = with_rows();
+    let conn = rusqlite::Connection::open(postroom.store_path()).unwrap();
+    let root = |name: &str| -> usize {
+        let page: i64 = conn
+            .query_row(
+                "SELECT rootpage FROM sqlite_schema WHERE name = ?",
+                [name],
+                |row| row.get(0),
+            )
+            .unwrap();
+        (page as usize - 1) * 4_096
+    };
+    let (one, other) = (root("receiver_state"), root("receiver_user"));
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(conn);
+    // A page that is sound, and not the one that belongs there.
+    let mut bytes = fs::read(postroom.store_path()).unwrap();
+    bytes.copy_within(other..other + 4_096, one);
+    fs::write(postroom.store_path(), bytes).unwrap();
+    let points = check(&postroom, 1);
+    let (ok, message) = &points["integrity"];
+    assert!(
+        *ok == json!(false) && message.contains("restore a backup"),
+        "{points:#?}"
+    );
+}
+
+#[test]
+fn what_the_dead_left_beside_the_store_is_named_and_what_the_living_have_is_not() {
+    let server = Server::start(Script::accept_all().on(Phase::Dot, Action::stall())).unwrap();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&[message("a", "t", &["april@example.com"])]);
+    let delivering = postroom.start(&["deliver"]);
+    assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) == 1, SOON));
+    check(&postroom, 0);
+    delivering.kill();
+    only_wrong(&postroom, "leftovers", &[".engine-", "postroom deliver"]);
+    let half = postroom.folder().join("postroom.db.new-0123456789abcdef");
+    fs::write(&half, "").unwrap();
+    only_wrong(
+        &postroom,
+        "leftovers",
+        &[".new-0123456789abcdef", "postroom init"],
+    );
+    assert!(half.exists(), "check only looks");
+}
+
+#[test]
+fn an_empty_lock_that_a_killed_engine_left_before_its_row_goes_with_the_next_pass() {
+    let postroom = with_rows();
+    let lock = postroom
+        .folder()
+        .join(format!("postroom.db.engine-{}", "0f".repeat(16)));
+    fs::write(&lock, "").unwrap();
+    only_wrong(&postroom, "leftovers", &[".engine-0f0f"]);
+    postroom.deliver();
+    assert!(!lock.exists());
+    check(&postroom, 0);
+}
+
+#[test]
+fn a_secret_that_others_can_read_and_a_config_that_cannot_be_are_told_and_the_rest_is_looked_at() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.username", "postroom")
+        .set("backends.email.password_file", "smtp-password")
+        .build();
+    let password = postroom.folder().join("smtp-password");
+    fs::write(&password, "hunter2\n").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();
+    only_wrong(
+        &postroom,
+        "secrets",
+        &["email", "chmod 600", "smtp-password"],
+    );
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    check(&postroom, 0);
+
+    fs::write(postroom.config_path(), "[delivery]\nbackof = 1\n").unwrap();
+    only_wrong(&postroom, "config", &["did you mean `backoff`?", "line 2"]);
+}
+
+#[test]
+fn without_a_store_check_says_so_and_what_it_could_not_look_at() {
+    let postroom = Setup::new().file("email").build();
+    fs::remove_file(postroom.store_path()).unwrap();
+    only_wrong(&postroom, "store", &["postroom init"]);
+    assert_eq!(check(&postroom, 1)["counters"].0, Value::Null);
+    assert!(!postroom.store_path().exists());
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_is_told() {
+    with_own_mounts("a_disk_that_is_nearly_full_is_told", || {
+        let disk = Disk::of(4_096);
+        let postroom = Setup::new().file("email").build_in(disk.path());
+        only_wrong(&postroom, "disk", &["MiB free", "free some space"]);
+    });
+}
