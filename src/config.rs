@@ -39,6 +39,8 @@ pub struct Config {
     pub backends: BTreeMap<String, Backend>,
     /// `[retention]`
     pub retention: Retention,
+    /// `[status]`
+    pub status: Status,
     /// `[types]`: the label to show for a message's type.
     pub types: BTreeMap<String, String>,
 }
@@ -103,6 +105,31 @@ pub struct Retention {
     /// Receivers that have been Error for this long go.
     #[serde(deserialize_with = "duration::read_some")]
     pub error: Option<Duration>,
+}
+
+/// `[status]`: what `postroom status` finds bad enough to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Status {
+    /// A backend that has been down for longer than this is critical; before that it is a warning. Default: `5m`.
+    #[serde(deserialize_with = "duration::read")]
+    pub backend_down: Duration,
+    /// A receiver that has been due for longer than this is critical; from a sixth of it on it is a warning. Default: `1h`.
+    #[serde(deserialize_with = "duration::read")]
+    pub overdue: Duration,
+    /// A receiver that became Error within this time is a warning. Default: `24h`.
+    #[serde(deserialize_with = "duration::read")]
+    pub errors_within: Duration,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            backend_down: Duration::from_secs(5 * 60),
+            overdue: Duration::from_secs(60 * 60),
+            errors_within: Duration::from_secs(24 * 60 * 60),
+        }
+    }
 }
 
 /// A config file that cannot be used: which, where, why, and the way out.
@@ -219,6 +246,7 @@ impl Config {
             delivery: file.delivery,
             backends: BTreeMap::new(),
             retention: file.retention,
+            status: file.status,
             types: file.types,
         };
         for (name, section) in file.backends {
@@ -261,6 +289,7 @@ struct File {
     delivery: Delivery,
     backends: BTreeMap<String, Spanned<toml::Table>>,
     retention: Retention,
+    status: Status,
     types: BTreeMap<String, String>,
 }
 

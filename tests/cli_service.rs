@@ -204,7 +204,10 @@ fn status_is_well_warns_and_alarms() {
         Script::accept_all().rcpt("andy@example.com", Action::reply(550, "5.1.1", "never")),
     )
     .unwrap();
-    let postroom = Postroom::to(&server);
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("status.backend_down", "0s")
+        .build();
     let (code, seen) = status(&postroom);
     assert_eq!((code, &seen["status"]), (0, &json!("ok")));
 

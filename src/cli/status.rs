@@ -1,4 +1,8 @@
-use std::io::{self, Write};
+use std::{
+    cmp::Reverse,
+    io::{self, Write},
+    time::Duration,
+};
 
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
@@ -10,32 +14,30 @@ use super::{
     output::{Format, json_line, local, receivers, utc, wait},
 };
 use crate::{
+    config,
     message::{DisplayText, Status, Timestamp},
-    query::{Context, Query},
     store::{BackendState, Count, Counts, EngineRow},
 };
 
-/// A receiver that is due for longer than this: nobody seems to deliver.
-const LATE: TimeDelta = TimeDelta::minutes(10);
-/// And for longer than this: somebody must.
-const TOO_LATE: TimeDelta = TimeDelta::hours(1);
-/// What somebody should look at: given up within the last day, by nobody's wish.
-const LOST: &str = "reason:exhausted,permanent,expired,unconfirmed status:error created:<1d";
-/// Counting further would tell nothing more.
-const ENOUGH: u64 = 10_000;
+/// From this part of `overdue` on a receiver that is due is a warning.
+const EARLY: u32 = 6;
 
 /// Say how things are: counts, backends, engines, the oldest due; for monitoring
 #[derive(clap::Args)]
-#[command(after_help = "Exit codes:
+#[command(
+    after_help = "The first line says it all, for monitoring. [status] in the config sets the times.
+
+Exit codes:
   0  well
-  1  warning: a backend is paused, or down with nobody waiting for it; a receiver has been due for 10 minutes; one
-     that was handed over within the last day is Error (exhausted, permanent, expired, unconfirmed); an engine hangs
-  2  critical: a backend is down and receivers wait for it; a receiver has been due for an hour
+  1  warning: a backend is down or paused; a receiver has been due for 10 minutes; one became Error within 24
+     hours (exhausted, permanent, expired, unconfirmed); an engine hangs, or died and holds receivers
+  2  critical: a backend has been down for 5 minutes; a receiver has been due for an hour
   3  could not look, wrong usage too
 
 Examples:
   postroom status
-  postroom status --format json")]
+  postroom status --format json"
+)]
 pub(super) struct Args {
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -71,11 +73,12 @@ impl Level {
 /// What was seen, all of it, before anything is said about it.
 struct Seen {
     now: Timestamp,
+    limits: config::Status,
     counts: Counts,
     backends: Vec<State>,
     engines: Vec<EngineRow>,
     oldest_due: Option<Timestamp>,
-    lost: Count,
+    new_errors: Count,
 }
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
@@ -88,14 +91,13 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         backends: states(globals, &config)?,
         engines: reader.engines(now)?,
         oldest_due: reader.oldest_due()?.filter(|due| *due <= now),
-        lost: reader.count(&Query::parse(LOST, &Context::local())?, ENOUGH)?,
+        new_errors: reader.new_errors(now - config.status.errors_within)?,
+        limits: config.status,
     };
-    let problems = seen.problems();
-    let level = problems
-        .iter()
-        .map(|(level, _)| *level)
-        .max()
-        .unwrap_or(Level::Ok);
+    let mut problems = seen.problems();
+    // The worst first: the first line has room for one.
+    problems.sort_by_key(|(level, _)| Reverse(*level));
+    let level = problems.first().map_or(Level::Ok, |(level, _)| *level);
     let mut out = io::stdout().lock();
     match args.format {
         Format::Json => json_line(&mut out, &seen.json(level, &problems))?,
@@ -106,37 +108,40 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
 
 impl Seen {
     fn problems(&self) -> Vec<(Level, String)> {
+        let Self { now, limits, .. } = self;
         let mut problems = Vec::new();
         for backend in &self.backends {
-            let Some(row) = &backend.row else { continue };
-            let (name, since) = (backend.name.shown(), local(row.since));
-            let (level, is) = match row.state {
-                BackendState::Up => continue,
-                BackendState::Paused => (Level::Warning, "paused"),
-                BackendState::Down => (Level::critical_if(row.waiting > 0), "down"),
+            let (name, waiting) = (backend.name.shown(), backend.waiting());
+            let (level, is) = match (&backend.kind, &backend.row) {
+                (None, _) if waiting > 0 => {
+                    let waiting = wait(waiting);
+                    problems.push((
+                        Level::Warning,
+                        format!("backend {name} is not in the config, and {waiting} for it"),
+                    ));
+                    continue;
+                }
+                (Some(_), Some(row)) => match row.state {
+                    BackendState::Up => continue,
+                    BackendState::Paused => (Level::Warning, row),
+                    BackendState::Down => (
+                        Level::critical_if(*now - row.since > span(limits.backend_down)),
+                        row,
+                    ),
+                },
+                _ => continue,
             };
-            let (waiting, error) = (row.waiting, row.error.shown());
+            let (state, since, error) = (is.state.name(), local(is.since), is.error.shown());
             problems.push((
                 level,
-                format!("backend {name} is {is} since {since}, {waiting} waiting: {error}"),
-            ));
-        }
-        for backend in self
-            .backends
-            .iter()
-            .filter(|backend| backend.kind.is_none() && backend.waiting() > 0)
-        {
-            let (name, waiting) = (backend.name.shown(), receivers(backend.waiting()));
-            problems.push((
-                Level::Warning,
-                format!("backend {name} is not in the config, and {waiting} wait for it"),
+                format!("backend {name} is {state} since {since}, {waiting} waiting: {error}"),
             ));
         }
         if let Some(due) = self.oldest_due {
-            let late = self.now - due;
-            if late > LATE {
+            let late = *now - due;
+            if late > span(limits.overdue / EARLY) {
                 problems.push((
-                    Level::critical_if(late > TOO_LATE),
+                    Level::critical_if(late > span(limits.overdue)),
                     format!(
                         "a receiver has been due since {}: is `postroom run` or `deliver` running?",
                         local(due)
@@ -144,16 +149,31 @@ impl Seen {
                 ));
             }
         }
-        match self.lost {
-            Count::Exact(0) => {}
-            Count::Exact(n) => problems.push((
+        let (Count::Exact(new) | Count::AtLeast(new)) = self.new_errors;
+        if new > 0 {
+            let at_least = match self.new_errors {
+                Count::Exact(_) => "",
+                Count::AtLeast(_) => "at least ",
+            };
+            let within = humantime::format_duration(limits.errors_within);
+            problems.push((
                 Level::Warning,
-                format!("{} of the last day ended in Error", receivers(n)),
-            )),
-            Count::AtLeast(n) => problems.push((
-                Level::Warning,
-                format!("at least {} of the last day ended in Error", receivers(n)),
-            )),
+                format!(
+                    "{at_least}{} ended in Error within {within}: `postroom list status:error`",
+                    receivers(new)
+                ),
+            ));
+        }
+        for engine in self.engines.iter().filter(|engine| !engine.alive) {
+            let held = engine.claimed + engine.armed;
+            if held > 0 {
+                let silent = *now - engine.heartbeat_at;
+                let (kind, pid, held) = (&engine.kind, engine.pid, receivers(held));
+                problems.push((
+                    Level::critical_if(silent > span(limits.overdue)),
+                    format!("the engine `{kind}`, pid {pid}, died and holds {held}: the next `postroom run` or `deliver` settles them"),
+                ));
+            }
         }
         for engine in self
             .engines
@@ -186,9 +206,16 @@ impl Seen {
         level: Level,
         problems: &[(Level, String)],
     ) -> io::Result<()> {
-        writeln!(out, "{}", level.name())?;
-        for (level, problem) in problems {
-            writeln!(out, "  {}: {}", level.name(), DisplayText::line(problem))?;
+        match problems {
+            [] => writeln!(out, "ok: {}", receivers(self.counts.total()))?,
+            [(_, only)] => writeln!(out, "{}: {}", level.name(), DisplayText::line(only))?,
+            [(_, worst), others @ ..] => {
+                let (worst, more) = (DisplayText::line(worst), others.len());
+                writeln!(out, "{}: {worst}; and {more} more", level.name())?;
+                for (level, problem) in others {
+                    writeln!(out, "  {}: {}", level.name(), DisplayText::line(problem))?;
+                }
+            }
         }
         let counts: Vec<_> = Status::ALL
             .iter()
@@ -253,10 +280,22 @@ impl Seen {
             error: self.counts.of(Status::Error),
             sent: self.counts.of(Status::Sent),
             oldest_due: self.oldest_due.map(utc),
+            late_seconds: self
+                .oldest_due
+                .map_or(0, |due| (self.now - due).num_seconds()),
+            new_errors: match self.new_errors {
+                Count::Exact(n) | Count::AtLeast(n) => n,
+            },
+            new_errors_exact: matches!(self.new_errors, Count::Exact(_)),
             backends: self.backends.iter().map(BackendJson::from).collect(),
             engines: self.engines.iter().map(engine).collect(),
         }
     }
+}
+
+/// A time of the config in the calendar's terms; the config allows none that would not fit.
+fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 #[derive(Serialize)]
@@ -269,6 +308,9 @@ struct StatusJson<'a> {
     error: u64,
     sent: u64,
     oldest_due: Option<String>,
+    late_seconds: i64,
+    new_errors: u64,
+    new_errors_exact: bool,
     backends: Vec<BackendJson<'a>>,
     engines: Vec<EngineJson<'a>>,
 }

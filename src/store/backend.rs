@@ -46,19 +46,6 @@ impl Reader {
                 .collect()
         })
     }
-
-    /// When the receiver that has waited longest became due, of those that no engine holds and no pause holds back; it may lie ahead.
-    pub fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.run(|conn| {
-            let oldest: Option<i64> = conn.query_row(
-                "SELECT min((SELECT min(due_at) FROM receiver INDEXED BY receiver_due WHERE backend_id = backend.id AND due_at IS NOT NULL AND engine IS NULL))
-                 FROM backend WHERE NOT paused",
-                [],
-                |row| row.get(0),
-            )?;
-            Ok(oldest.map(timestamp))
-        })
-    }
 }
 
 impl Store {

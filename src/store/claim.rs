@@ -201,7 +201,11 @@ fn backend_number(conn: &Connection, name: &str) -> rusqlite::Result<Option<i64>
 }
 
 /// The highest priority below this one that anything waits with.
-fn next_priority(conn: &Connection, backend: i64, below: i64) -> rusqlite::Result<Option<i64>> {
+pub(super) fn next_priority(
+    conn: &Connection,
+    backend: i64,
+    below: i64,
+) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached(
         "SELECT max(priority) FROM receiver INDEXED BY receiver_due
          WHERE backend_id = ? AND priority < ? AND due_at IS NOT NULL AND engine IS NULL",

@@ -17,6 +17,7 @@ mod detail;
 pub mod engine;
 mod error;
 mod half;
+mod health;
 mod ledger;
 mod lock;
 mod model;
