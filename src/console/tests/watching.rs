@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     console::question::{Sort, Unserved},
     message::State as Of,
-    store::Count,
+    store::{BackendState, Count},
 };
 
 #[test]
@@ -162,4 +162,27 @@ fn a_count_that_does_not_fit_the_rows_is_not_shown_beside_them() {
         console.screen()
     );
     assert!(console.state.table.rows.len() <= 1);
+}
+
+#[test]
+fn the_first_line_says_that_the_store_is_a_backup_and_why_it_sends_nothing() {
+    let paused = |error: &str| {
+        let mut memory = Memory::of(10);
+        for backend in &mut memory.backends {
+            backend.state = BackendState::Paused;
+            backend.error = error.into();
+        }
+        memory
+    };
+    let why = "a backup made at 2026-11-22T06:00:00Z; what went out since then would go out again";
+    let first = |memory, width| {
+        let console = Console::sized(memory, width, 24);
+        console.screen().lines().next().unwrap().to_owned()
+    };
+    let wide = first(paused(why), 300);
+    assert!(wide.contains(&format!("waiting: {why}")), "{wide}");
+    let narrow = first(paused(why), 100);
+    assert!(narrow.contains("paused (a backup)"), "{narrow}");
+    let by_anna = first(paused("paused by anna"), 100);
+    assert!(!by_anna.contains("backup"), "{by_anna}");
 }

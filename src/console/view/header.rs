@@ -22,7 +22,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         left.push(Role::Warning, " read-only");
     }
     let room = width.saturating_sub(left.width() + 2);
-    let levels = [Level::Full, Level::Short, Level::Sum];
+    let levels = [Level::Why, Level::Full, Level::Short, Level::Sum];
     let right_of = |level| {
         let mut pieces = nobody(state);
         pieces.append(backends(state, level));
@@ -64,6 +64,8 @@ fn nobody(state: &State) -> Pieces {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
+    /// Every backend in full, and why those that are paused are.
+    Why,
     /// Every backend in full.
     Full,
     /// Every backend with its state; the others in numbers.
@@ -114,7 +116,10 @@ fn role(backend: &BackendRow) -> Role {
 }
 
 fn words(state: &State, backend: &BackendRow, level: Level) -> String {
-    let name = backend.state.name();
+    let name = match (backend.state, backend.is_of_a_backup()) {
+        (BackendState::Paused, true) if level != Level::Why => "paused (a backup)",
+        (state, _) => state.name(),
+    };
     if level == Level::Short || backend.state == BackendState::Up {
         return name.to_owned();
     }
@@ -123,5 +128,9 @@ fn words(state: &State, backend: &BackendRow, level: Level) -> String {
         0 => String::new(),
         waiting => format!(", {} waiting", grouped(waiting)),
     };
-    format!("{name} since {since}{waiting}")
+    let why = match (level, backend.state) {
+        (Level::Why, BackendState::Paused) => format!(": {}", backend.error.shown()),
+        _ => String::new(),
+    };
+    format!("{name} since {since}{waiting}{why}")
 }
