@@ -122,7 +122,7 @@ fn new_errors_warn_by_the_time_they_became_errors_and_not_for_ever() {
     let (code, first) = status(&postroom);
     assert_eq!(code, 1, "{first}");
     assert!(
-        first.starts_with("warning: 1 receiver ended in Error within "),
+        first.starts_with("warning: 1 receiver became Error since "),
         "{first}"
     );
     assert_eq!(json_of(&postroom)["new_errors"], 1);
@@ -197,7 +197,7 @@ fn the_first_line_has_the_worst_and_the_json_has_these_keys() {
         lines
             .next()
             .unwrap()
-            .starts_with("  warning: 1 receiver ended in Error"),
+            .starts_with("  warning: 1 receiver became Error"),
         "{ran:?}"
     );
     let seen = json_of(&postroom);

@@ -155,11 +155,11 @@ impl Seen {
                 Count::Exact(_) => "",
                 Count::AtLeast(_) => "at least ",
             };
-            let within = humantime::format_duration(limits.errors_within);
+            let since = local(*now - limits.errors_within);
             problems.push((
                 Level::Warning,
                 format!(
-                    "{at_least}{} ended in Error within {within}: `postroom list status:error`",
+                    "{at_least}{} became Error since {since}: `postroom list status:error`",
                     receivers(new)
                 ),
             ));

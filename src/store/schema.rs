@@ -105,14 +105,13 @@ fn upgrade(
     if !pending.is_empty() && engine::anybody_alive(path) {
         return Err(StoreError::InUse(path.to_owned()));
     }
-    let kept = match pending.iter().any(|migration| migration.rewrites) {
-        false => None,
-        true => {
-            let at = backup.now.with_timezone(&Utc).format("%Y%m%dT%H%M%SZ");
-            let kept = beside(path, &format!(".schema-{from}-{at}"));
-            backup.copy(path, conn, &kept)?;
-            Some(kept)
-        }
+    let kept = if pending.iter().any(|migration| migration.rewrites) {
+        let at = backup.now.with_timezone(&Utc).format("%Y%m%dT%H%M%SZ");
+        let kept = beside(path, &format!(".schema-{from}-{at}"));
+        backup.copy(path, conn, &kept)?;
+        Some(kept)
+    } else {
+        None
     };
     interruptible(&conn.get_interrupt_handle(), backup.stop, || {
         apply(conn, migrations)
