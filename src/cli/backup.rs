@@ -20,7 +20,7 @@ use crate::{
 /// Copy the store while it is in use; the copy sends nothing until its backends are resumed
 #[derive(clap::Args)]
 #[command(
-    after_help = "The copy is one moment of the store, verified, and readable by its owner alone (mode 0600). An existing file is\nleft as it is. Opened as the live store, its backends are paused until `postroom backend NAME resume`: what went\nout since the backup was made would go out again.\n\nExamples:\n  postroom backup /var/backups/postroom.db\n  postroom list status:error --store /var/backups/postroom.db"
+    after_help = "The copy is one moment of the store, verified, and readable by its owner alone (mode 0600). An existing file is left as it is. Opened as the live store, its backends are paused until `postroom backend NAME resume`: what went out since the backup was made would go out again.\n\nExamples:\n  postroom backup /var/backups/postroom.db\n  postroom list status:error --store /var/backups/postroom.db"
 )]
 pub(super) struct Args {
     /// Where to put the copy; there must be no such file

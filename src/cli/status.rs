@@ -29,9 +29,11 @@ const EARLY: u32 = 6;
 
 Exit codes:
   0  well
-  1  warning: a backend is down or paused; a receiver has been due for 10 minutes; one became Error within 24
-     hours (exhausted, permanent, expired, unconfirmed); an engine hangs, or died and holds receivers
-  2  critical: a backend has been down for 5 minutes; a receiver has been due for an hour
+  1  warning: a backend is down or paused; a receiver has been due for 10
+     minutes; one became Error within 24 hours, by nobody's wish; an engine
+     hangs, or died and holds receivers
+  2  critical: a backend has been down for 5 minutes; a receiver has been due
+     for an hour
   3  could not look, wrong usage too
 
 Examples:

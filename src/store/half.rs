@@ -34,9 +34,9 @@ impl Half {
         if place.symlink_metadata().is_ok() {
             return Err(StoreError::Exists(place.to_owned()));
         }
-        // The log of a database that is gone would be read as a part of the new one.
-        let log = COMPANIONS[..2].iter().map(|ending| beside(place, ending));
-        if let Some(log) = log.into_iter().find(|log| log.symlink_metadata().is_ok()) {
+        // The log of a database that is gone would be read as a part of the new one. An empty one is what readers leave.
+        let mut logs = COMPANIONS[..2].iter().map(|ending| beside(place, ending));
+        if let Some(log) = logs.find(|log| log.metadata().is_ok_and(|log| log.len() > 0)) {
             return Err(StoreError::Orphan(log));
         }
         sweep(place);

@@ -275,7 +275,8 @@ fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreE
 }
 
 /// Whether nobody can write to the store, so that it may be read without the files that readers and writers share: SQLite could not make
-/// them there. Where they exist somebody writes by another way, and SQLite reads as always.
+/// them there. Where they exist somebody writes by another way, and SQLite reads as always. That this user may not write is not enough: nothing keeps
+/// `run` from starting meanwhile, and what were read then could be halves of two moments.
 fn is_still(path: &Path) -> Result<bool, StoreError> {
     let folder = path.parent().unwrap_or(path);
     if !error::is_on_read_only(folder) || beside(path, "-shm").exists() {
