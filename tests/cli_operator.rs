@@ -109,10 +109,64 @@ fn lists_are_newest_first_unless_asked_and_stop_at_the_limit() {
     };
     assert_eq!(json(&[]), [3, 2, 1]);
     assert_eq!(json(&["--sort", "oldest"]), [1, 2, 3]);
+    assert_eq!(json(&["--sort", "id:asc"]), [1, 2, 3]);
+    assert_eq!(json(&["--sort", "created_at:asc"]), [1, 2, 3]);
+    assert_eq!(json(&["--sort", "type"]), [3, 2, 1]);
+    assert_eq!(json(&["--sort", "type:desc"]), [2, 1, 3]);
     assert_eq!(json(&["--limit", "2"]), [3, 2]);
     assert_eq!(json(&["--", "type:feedback", "-user:april"]), [2]);
     assert_eq!(json(&["--", "-type:feedback"]), [3]);
     assert_eq!(json(&["type:feedback user:april"]), [1]);
+}
+
+#[test]
+fn an_order_without_an_index_is_refused_with_the_reason() {
+    let postroom = three();
+    for (order, why) in [
+        ("subject", "no index gives the order of `subject`"),
+        ("creatd", "did you mean `created`?"),
+        ("type:up", "`up` is no direction"),
+    ] {
+        let ran = postroom.run(&["list", "--sort", order]).exit(2);
+        assert!(
+            ran.stderr.contains(why) && ran.stderr.contains("id, created, sent, type, status"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_list_by_status_or_by_time_of_sending_shows_everybody_once() {
+    let postroom = three();
+    postroom.run(&["hold", "user:ron", "--yes"]).ok();
+    postroom.deliver();
+    let by = |sort| {
+        let arguments = ["list", "--format", "json", "--sort", sort];
+        ids(&postroom.run(&arguments).ok().json_lines())
+    };
+    assert_eq!(by("status"), [3, 2, 1]);
+    assert_eq!(by("status:desc"), [2, 1, 3]);
+    for sort in ["sent", "sent:asc"] {
+        let listed = by(sort);
+        assert_eq!(listed.len(), 3);
+        assert_eq!(listed[2], 3, "who was never sent anything comes last");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_list_at_once() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let postroom = Setup::new().file("disk").build();
+    // More than a pipe takes.
+    postroom.submit(&support::several("m", 500));
+    let mut child = postroom
+        .command(&["list", "--limit", "0", "--format", "json"])
+        .spawn()
+        .unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
 }
 
 #[test]
@@ -155,6 +209,20 @@ fn tables_and_tsv_have_the_columns_that_were_asked_for() {
     assert_eq!(
         ran.stdout,
         "id\tidentity\tstatus\ttype\n3\tron@example.org\tnot_sent\tdeadline_moved\n"
+    );
+    let ran = postroom
+        .run(&[
+            "list",
+            "--format",
+            "json",
+            "--columns",
+            "to,message_id",
+            "user:ron",
+        ])
+        .ok();
+    assert_eq!(
+        ran.stdout,
+        "{\"identity\":\"ron@example.org\",\"message_id\":2}\n"
     );
     let ran = postroom.run(&["list", "--columns", "id,subjct"]).exit(2);
     assert!(ran.stderr.contains("subject"), "{ran:?}");

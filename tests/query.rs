@@ -293,7 +293,10 @@ fn an_error_points_at_the_place_and_says_what_would_be_right() {
     assert!(refused("id:99999999999999999999").contains("whole number"));
     assert!(refused("code:4.7").contains("4.7.1"));
     assert!(refused("failed:many").contains(">2"));
-    assert!(refused("sent:yesterdy").contains("today"));
+    assert!(refused("sent:yesterdy").contains("write today"));
+    assert!(refused("sent:tody").contains("did you mean `today`?"));
+    assert!(refused("created:yes").contains("every receiver has this time"));
+    assert!(refused("address:x").contains("did you mean `to`?"));
     assert!(refused("created:none").contains("every receiver has this time"));
     assert!(refused("created:2026-02-30").contains("is no time"));
     assert!(refused("created:2026-11-05..2026-11-01").contains("ends before it begins"));
@@ -410,6 +413,31 @@ proptest! {
                 prop_assert!(error.render(&text).lines().count() == 3);
             }
         }
+    }
+
+    #[test]
+    fn whatever_stands_between_quotes_is_kept(
+        field in prop::sample::select(vec!["", "type:", "backend:", "lang:", "user:", "to:", "subject:", "key:"]),
+        value in ".+", negated: bool,
+    ) {
+        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
+        let text = format!("{}{field}\"{escaped}\"", if negated { "-" } else { "" });
+        if value == "@" && field == "to:" { return Ok(()); }
+        let query = parse(&text).map_err(|error| TestCaseError::fail(error.render(&text)))?;
+        prop_assert_eq!(query.terms.len(), 1);
+        let again = parse(&query.to_string());
+        prop_assert_eq!(meaning(&again.unwrap()), meaning(&query), "{}", text);
+        let kept = match &query.terms[0].predicate {
+            Predicate::To(to) => match &to[0] {
+                To::Identity(identity) => identity.clone(),
+                To::Domain(domain) => format!("@{domain}"),
+            },
+            Predicate::Type(all) | Predicate::Backend(all) | Predicate::Language(all) | Predicate::User(all)
+            | Predicate::Subject(all) | Predicate::Key(all) | Predicate::Words(all) => all[0].clone(),
+            other => panic!("{other:?}"),
+        };
+        prop_assert_eq!(kept, value);
+        prop_assert_eq!(query.terms[0].negated, negated);
     }
 
     #[test]

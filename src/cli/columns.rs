@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     message::{Delivery, DisplayText, Text},
-    store::Row,
+    store::{By, Row},
 };
 
 /// A column of `list`. Each may also be named as in JSON.
@@ -39,6 +39,8 @@ pub(super) enum Column {
     Next,
     Sending,
     Delivery,
+    #[value(name = "message_id", alias = "message")]
+    Message,
 }
 
 impl Column {
@@ -112,6 +114,19 @@ impl Column {
             Self::Next => "Next try",
             Self::Sending => "Sending",
             Self::Delivery => "Delivery",
+            Self::Message => "Message",
+        }
+    }
+
+    /// The order that is named like it, if an index gives one.
+    pub(super) const fn order(self) -> Option<By> {
+        match self {
+            Self::Id => Some(By::Id),
+            Self::Created => Some(By::Created),
+            Self::Sent => Some(By::Sent),
+            Self::Type => Some(By::Type),
+            Self::Status => Some(By::Status),
+            _ => None,
         }
     }
 
@@ -135,12 +150,13 @@ impl Column {
             Self::Next => "next_attempt_at",
             Self::Sending => "sending",
             Self::Delivery => "delivery",
+            Self::Message => "message_id",
         }
     }
 
     /// Numbers stand to the right.
     pub(super) const fn is_number(self) -> bool {
-        matches!(self, Self::Id | Self::Failed | Self::Ok)
+        matches!(self, Self::Id | Self::Failed | Self::Ok | Self::Message)
     }
 
     /// Columns of free text, which give way on a narrow terminal.
@@ -185,6 +201,7 @@ impl Column {
             Self::Next => row.next_attempt_at.map(utc).unwrap_or_default(),
             Self::Sending => if row.sending { "sending" } else { "" }.to_owned(),
             Self::Delivery => row.delivery.map_or("", Delivery::name).to_owned(),
+            Self::Message => row.message_id.to_string(),
         };
         DisplayText::line(&text)
     }

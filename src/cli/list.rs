@@ -1,23 +1,32 @@
-use std::io::{self, BufWriter, Write};
+use std::{
+    io::{self, BufWriter, IsTerminal as _, Write},
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    time::Duration,
+};
 
 use clap::{ArgAction, ValueEnum};
+use serde_json::{Map, Value};
 
 use super::{
     Exit,
     columns::Column,
     context::{Globals, query},
-    output::json_line,
+    output::{json_line, tell},
     receiver::ReceiverJson,
     table::{Cell, Look, Table, room},
 };
 use crate::{
     message::Status,
     query::FIELDS,
-    store::{Anchor, Row},
+    store::{Anchor, By, Row, Scan, Sort},
+    suggest::did_you_mean,
 };
 
 /// Rows a look into the store brings: no question to it takes long, however much is listed.
 const WINDOW: usize = 500;
+
+/// Who waits longer than this is told why.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// List receivers, newest first
 #[derive(clap::Args)]
@@ -28,14 +37,14 @@ pub(super) struct Args {
     /// How to write them
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
-    /// Which columns, for table and tsv [default: what Devilry's list shows, as far as the terminal is wide]
+    /// Which columns [default: what Devilry's list shows, as far as the terminal is wide; everything in json]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', action = ArgAction::Set)]
     columns: Option<Vec<Column>>,
     /// How many at most; 0 is all
     #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = limit)]
     limit: usize,
-    /// In which order
-    #[arg(long, value_name = "ORDER", default_value = "newest")]
+    /// In which order: id, created, sent (latest first), type or status; `:asc` or `:desc` behind it names the direction
+    #[arg(long, value_name = "ORDER", default_value = "id", value_parser = sort)]
     sort: Sort,
 }
 
@@ -50,14 +59,35 @@ pub(super) enum Format {
     Tsv,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sort {
-    /// The latest first
-    #[value(alias = "-id", alias = "-created")]
-    Newest,
-    /// The earliest first
-    #[value(alias = "id", alias = "created")]
-    Oldest,
+/// Reads an order: the name of a column that has an index, and a direction if it is not the usual one.
+fn sort(text: &str) -> Result<Sort, String> {
+    let orders = By::ALL.map(By::name).join(", ");
+    let right = format!("orders are {orders}, with `:asc` or `:desc` behind it for a direction");
+    let (name, direction) = match text {
+        "newest" => ("id", Some("desc")),
+        "oldest" => ("id", Some("asc")),
+        _ => match text.split_once(':') {
+            Some((name, direction)) => (name, Some(direction)),
+            None => (text, None),
+        },
+    };
+    let Ok(column) = Column::from_str(name, true) else {
+        let near = did_you_mean(name, By::ALL.map(By::name));
+        return Err(format!("`{name}` is no order{near} ({right})"));
+    };
+    let by = column.order().ok_or_else(|| {
+        format!("no index gives the order of `{name}`: every receiver would have to be read first ({right})")
+    })?;
+    let reversed = match direction {
+        None => false,
+        Some("asc") => by.descends(),
+        Some("desc") => !by.descends(),
+        Some(other) => {
+            let near = did_you_mean(other, ["asc", "desc"]);
+            return Err(format!("`{other}` is no direction{near} ({right})"));
+        }
+    };
+    Ok(Sort { by, reversed })
 }
 
 /// For `--limit`.
@@ -89,50 +119,66 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let reader = globals.look(&config)?;
 
     let room = room().filter(|_| args.format == Format::Table);
-    let columns = match &args.columns {
-        Some(columns) => columns.clone(),
-        None => Column::usual(room),
-    };
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut writer = Writer::new(args.format, &columns, room, globals.colour());
+    let mut writer = Writer::new(args, room, globals.colour());
     let mut left = if args.limit == 0 {
         usize::MAX
     } else {
         args.limit
     };
-    let mut anchor = match args.sort {
-        Sort::Newest => Anchor::First,
-        Sort::Oldest => Anchor::Last,
-    };
+    let scan = reader.scan(&query, args.sort)?;
+    let _notice = scan.and_then(notice);
+    let mut anchor = Anchor::First;
     writer.begin(&mut out)?;
     while left > 0 {
-        let mut rows = reader.window(&query, anchor, left.min(WINDOW))?;
-        if args.sort == Sort::Oldest {
-            rows.reverse();
-        }
+        let rows = reader.window_in(&query, args.sort, &anchor, left.min(WINDOW))?;
         let Some(last) = rows.last() else { break };
-        anchor = match args.sort {
-            Sort::Newest => Anchor::After(last.id),
-            Sort::Oldest => Anchor::Before(last.id),
-        };
+        anchor = Anchor::After(last.into());
         left -= rows.len();
         writer.rows(&mut out, &rows)?;
+        // Who reads along need not wait for the next look.
+        out.flush()?;
     }
     writer.end(&mut out)?;
     out.flush()?;
     Ok(0)
 }
 
-struct Writer<'a> {
+/// Says why it takes long: in the log, and to who waits at a terminal. Dropped in time, it says nothing there.
+fn notice(scan: Scan) -> Option<Sender<()>> {
+    tracing::info!("{scan}");
+    let (done, waited) = mpsc::channel();
+    let tell_it = move || {
+        if waited.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tell(&format!("postroom: {scan} (Ctrl-C ends it)"));
+        }
+    };
+    let waits = io::stderr().is_terminal();
+    // Without the thread nobody is told: that is all.
+    waits.then(|| {
+        std::thread::Builder::new()
+            .spawn(tell_it)
+            .map(|_| done)
+            .ok()
+    })?
+}
+
+struct Writer {
     format: Format,
-    columns: &'a [Column],
+    columns: Vec<Column>,
+    /// Which columns were asked for: in JSON the others go.
+    chosen: bool,
     colour: bool,
     table: Table,
     any: bool,
 }
 
-impl<'a> Writer<'a> {
-    fn new(format: Format, columns: &'a [Column], room: Option<usize>, colour: bool) -> Self {
+impl Writer {
+    fn new(args: &Args, room: Option<usize>, colour: bool) -> Self {
+        let columns = match &args.columns {
+            Some(columns) => columns.clone(),
+            None => Column::usual(room),
+        };
         let looks = columns
             .iter()
             .map(|column| Look {
@@ -142,8 +188,9 @@ impl<'a> Writer<'a> {
             })
             .collect();
         Self {
-            format,
+            format: args.format,
             columns,
+            chosen: args.columns.is_some(),
             colour,
             table: Table::new(looks, room),
             any: false,
@@ -161,6 +208,17 @@ impl<'a> Writer<'a> {
     fn rows(&mut self, out: &mut dyn Write, rows: &[Row]) -> anyhow::Result<()> {
         self.any |= !rows.is_empty();
         match self.format {
+            Format::Json if self.chosen => {
+                for row in rows {
+                    let whole = serde_json::to_value(ReceiverJson::from(row))?;
+                    let chosen: Map<String, Value> = self
+                        .columns
+                        .iter()
+                        .map(|column| (column.key().to_owned(), whole[column.key()].clone()))
+                        .collect();
+                    json_line(&mut *out, &chosen)?;
+                }
+            }
             Format::Json => {
                 for row in rows {
                     json_line(&mut *out, &ReceiverJson::from(row))?;

@@ -286,7 +286,12 @@ fn unknown_field(field: &Value) -> QueryError {
         ("language", "lang"),
         ("identity", "to"),
         ("email", "to"),
+        ("address", "to"),
+        ("domain", "to"),
         ("text", "subject"),
+        ("message_key", "key"),
+        ("state", "status"),
+        ("enhanced_code", "code"),
     ];
     let near = match aliases.iter().find(|(alias, _)| *alias == name) {
         Some((_, meant)) => format!("; did you mean `{meant}`?"),

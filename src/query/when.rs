@@ -5,7 +5,7 @@ use chrono::{
 };
 
 use super::When;
-use crate::message::Timestamp;
+use crate::{message::Timestamp, suggest::did_you_mean};
 
 const RIGHT: &str = "write today, month, year, an age such as 7d or >12h, or a day with or without a comparison such as >=2026-11-01";
 
@@ -30,7 +30,9 @@ pub(super) fn parse<Tz: TimeZone>(
 ) -> Result<When, String> {
     let wrong = || {
         let more = if never { ", none or yes" } else { "" };
-        format!("`{text}` is no time: {RIGHT}{more}")
+        let words = ["today", "month", "year", "none", "yes"];
+        let near = did_you_mean(text, words.into_iter().take(if never { 5 } else { 3 }));
+        format!("`{text}` is no time{near} ({RIGHT}{more})")
     };
     let zone = now.timezone();
     let today = now.date_naive();

@@ -11,7 +11,10 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter, types::Value};
 
 use super::model::Scan;
-use crate::{message::Status, query::Query};
+use crate::{
+    message::{State, Status},
+    query::Query,
+};
 use gather::{Exact, Gathered, balanced};
 use tally::Tally;
 
@@ -178,16 +181,7 @@ impl Plan {
             read = Some(most);
             arms
         };
-        let states = all.states.as_ref();
-        // Of what an order by the time of sending shows, little is not Sent.
-        let likely = match self.walk {
-            Walk::Sent => {
-                let mut sent: BTreeSet<_> = Status::Sent.states().collect();
-                sent.retain(|state| states.is_none_or(|states| states.contains(state)));
-                tally.sum(Some(&sent), all.kinds.as_ref(), all.backends.as_ref())
-            }
-            Walk::Id | Walk::Created => matching,
-        };
+        let (wanted, of) = self.in_order(&all, tally);
         if let Some(states) = all.states.take() {
             let numbers = states.into_iter().map(|state| i64::from(state.number()));
             let condition = all.any_of("r.state", numbers);
@@ -212,10 +206,10 @@ impl Plan {
                 Walk::Id | Walk::Created => ("receiver_created", "1"),
             };
             self.arms = vec![Arm::by(index, leading.to_owned())];
-            read = Some(tally.sum(None, None, None));
+            read = Some(of);
         }
         let receivers = read.unwrap_or(matching);
-        let sparse = read.is_some_and(|read| likely.saturating_mul(SPARSE) < read);
+        let sparse = read.is_some_and(|read| wanted.saturating_mul(SPARSE) < read);
         if !few && receivers > MOMENT && (sparse || !all.unserved.is_empty()) {
             self.scan = Some(Scan {
                 terms: all.unserved,
@@ -227,6 +221,20 @@ impl Plan {
 }
 
 impl Plan {
+    /// How many receivers that status, type and backend allow stand in this order, and how many stand in it at all.
+    fn in_order(&self, all: &Gathered, tally: &Tally) -> (u64, u64) {
+        let (states, kinds, backends) = (&all.states, &all.kinds, &all.backends);
+        let mut standing: BTreeSet<State> = match self.walk {
+            // What was Sent once and is no longer is rare.
+            Walk::Sent => Status::Sent.states().collect(),
+            Walk::Id | Walk::Created => State::ALL.into(),
+        };
+        let all_of_them = tally.sum(Some(&standing), None, None);
+        standing.retain(|state| states.as_ref().is_none_or(|states| states.contains(state)));
+        let wanted = tally.sum(Some(&standing), kinds.as_ref(), backends.as_ref());
+        (wanted, all_of_them)
+    }
+
     /// `SELECT id …` of what matches, in the plan's order or against it, at most `limit` rows (SQL). The bound, if there is one, is a comparison with
     /// places: of the id (`"< ?7"`), in other orders of the time and the id (`"< (?7, ?8)"`).
     pub(super) fn ids(&self, bound: Option<&str>, descending: bool, limit: &str) -> String {

@@ -58,6 +58,11 @@ impl By {
             Self::Status => "status",
         }
     }
+
+    /// Whether what is highest comes first, unless it is asked for the other way round.
+    pub const fn descends(self) -> bool {
+        matches!(self, Self::Id | Self::Created | Self::Sent)
+    }
 }
 
 impl From<By> for Sort {
@@ -141,7 +146,7 @@ impl Sort {
         let mut groups = match self.by {
             By::Id => vec![group(Walk::Id, None)],
             By::Created => vec![group(Walk::Created, None)],
-            // Not turned round: an earliest time is asked for by whoever wants to see times.
+            // Never turned round: who asks for the earliest wants to see times.
             By::Sent => {
                 return Ok(vec![
                     group(Walk::Sent, Some(Predicate::Sent(vec![When::Any]))),
@@ -170,12 +175,8 @@ impl Sort {
         Ok(groups)
     }
 
-    /// Whether a group is walked from the highest time or id down.
+    /// Whether a group is walked from the highest time or id down: among equals the newest comes first, whatever the direction.
     pub(super) fn descending(self) -> bool {
-        match self.by {
-            By::Id | By::Created | By::Sent => !self.reversed,
-            // Among equals the newest comes first, whatever the direction.
-            By::Type | By::Status => true,
-        }
+        !(self.by.descends() && self.reversed)
     }
 }
