@@ -1,18 +1,20 @@
 //! Windows, counts, search and submission against stores of two sizes, side by side.
 //!
-//! `cargo bench --bench store` prints medians in milliseconds; the goal is under 5 ms each, and flat between the two sizes.
+//! `cargo bench --bench store` prints medians in milliseconds; the goal is under 5 ms each, and flat between the two sizes. Then the same for the whole
+//! process of `postroom list QUERY --limit 100`, where the goal is under 20 ms.
 
 use std::{
     path::Path,
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use chrono::Local;
+use chrono::{DateTime, Local, TimeDelta, Utc};
 use postroom::{
     message::{NewReceiver, Outcome, ReceiverId, State, Submission},
     query::{Context, Query},
-    store::{Anchor, SeedAttempt, SeedReceiver, Store},
+    store::{Anchor, By, SeedAttempt, SeedReceiver, Sort, Store},
 };
 
 #[path = "../tests/support/submission.rs"]
@@ -24,6 +26,32 @@ const SIZES: [usize; 2] = [100_000, 1_000_000];
 const RUNS: usize = 15;
 const PER_MESSAGE: usize = 5;
 
+/// The receivers were handed over and sent over so many days.
+const DAYS: i64 = 60;
+
+/// What an index leads to, and at the end what none does.
+const QUERIES: [&str; 19] = [
+    "",
+    "status:failed",
+    "type:feedback",
+    "status:failed,error type:feedback",
+    "backend:email status:error",
+    "user:user77777",
+    "to:user77777@example.com",
+    "to:@example.com",
+    "key:message-777",
+    "id:77777",
+    "77777",
+    "assignment",
+    "zebrafish",
+    "created:<1d",
+    "created:>59d",
+    "sent:>50d type:feedback",
+    "sent:none",
+    "delivery:undelivered",
+    "code:451",
+];
+
 type Look = Box<dyn Fn(&postroom::store::Reader)>;
 
 fn main() {
@@ -33,7 +61,9 @@ fn main() {
         let path = folder.path().join(format!("{size}.db"));
         let store = Arc::new(Store::create(&path).expect("a store"));
         fill(&store, size);
-        columns.push((size, measure(&store, size)));
+        let mut figures = measure(&store, size);
+        figures.extend(processes(&path));
+        columns.push((size, figures));
         println!("{size}: file {} MiB", mib(&path));
     }
     println!(
@@ -50,16 +80,47 @@ fn main() {
     }
 }
 
+/// Whole processes of `list`, from the start to the end of their output.
+fn processes(store: &Path) -> Vec<(String, Duration)> {
+    let list = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
+        command
+            .args(["list", "--limit", "100", "--format", "json", "--store"])
+            .arg(store)
+            .args(arguments)
+            .env("POSTROOM_CONFIG", "/dev/null")
+            .stdout(Stdio::null());
+        median(|| assert!(command.status().expect("a process").success()))
+    };
+    let queries = QUERIES.map(|query| (format!("process: list {query}"), list(&[query])));
+    let sorts = By::ALL.map(|by| {
+        (
+            format!("process: list --sort {}", by.name()),
+            list(&["--sort", by.name()]),
+        )
+    });
+    queries.into_iter().chain(sorts).collect()
+}
+
 fn mib(path: &Path) -> u64 {
     path.metadata().map_or(0, |file| file.len() >> 20)
 }
 
-fn measure(store: &Store, size: usize) -> Vec<(&'static str, Duration)> {
+fn measure(store: &Store, size: usize) -> Vec<(String, Duration)> {
     let middle = ReceiverId(size as i64 / 2);
     let window = |text: &str, anchor: Anchor| -> Look {
         let query = Query::parse(text, &Context { now: Local::now() }).expect("a query");
         Box::new(move |reader| {
             reader.window(&query, anchor, 100).expect("a window");
+        })
+    };
+    let sorted = |text: &str, by: By, reversed: bool| -> Look {
+        let query = Query::parse(text, &Context { now: Local::now() }).expect("a query");
+        let sort = Sort { by, reversed };
+        Box::new(move |reader| {
+            reader
+                .window_in(&query, sort, &Anchor::First, 100)
+                .expect("a window");
         })
     };
     let looks: Vec<(&'static str, Look)> = vec![
@@ -86,11 +147,43 @@ fn measure(store: &Store, size: usize) -> Vec<(&'static str, Duration)> {
         ("search, many hits", window("assignment", Anchor::First)),
         ("search, one hit", window("user77777", Anchor::First)),
         ("search, no hit", window("zebrafish", Anchor::First)),
+        ("created:<1d", window("created:<1d", Anchor::First)),
+        ("created:>59d", window("created:>59d", Anchor::First)),
+        ("created:<1m", window("created:<1m", Anchor::First)),
+        ("sent:>59d", window("sent:>59d", Anchor::First)),
+        (
+            "sent:>50d type:feedback",
+            window("sent:>50d type:feedback", Anchor::First),
+        ),
+        ("sent:none", window("sent:none", Anchor::First)),
+        ("backend:email", window("backend:email", Anchor::First)),
+        ("by created", sorted("", By::Created, false)),
+        ("by created, turned round", sorted("", By::Created, true)),
+        ("by sent", sorted("", By::Sent, false)),
+        ("by sent, turned round", sorted("", By::Sent, true)),
+        (
+            "by sent, sent:>50d type:feedback",
+            sorted("sent:>50d type:feedback", By::Sent, false),
+        ),
+        (
+            "by created, status:failed",
+            sorted("status:failed", By::Created, false),
+        ),
+        (
+            "by sent, one identity",
+            sorted("to:user77777@example.com", By::Sent, false),
+        ),
+        ("by type", sorted("", By::Type, false)),
+        ("by status", sorted("", By::Status, false)),
+        (
+            "by status, type:feedback",
+            sorted("type:feedback", By::Status, false),
+        ),
     ];
     let reader = store.reader().expect("a reader");
     looks
         .into_iter()
-        .map(|(name, look)| (name, median(|| look(&reader))))
+        .map(|(name, look)| (name.to_owned(), median(|| look(&reader))))
         .collect()
 }
 
@@ -115,9 +208,13 @@ fn fill(store: &Arc<Store>, size: usize) {
             .map(|n| letter(chunk * 10_000 / PER_MESSAGE + n))
             .collect();
         let at = Instant::now();
-        store.submit(&messages, chrono::Utc::now()).expect("stored");
+        store
+            .submit(&messages, time_of(chunk * 10_000, size))
+            .expect("stored");
         longest = longest.max(at.elapsed());
-        let receivers: Vec<SeedReceiver> = (first..first + 10_000).filter_map(history).collect();
+        let receivers: Vec<SeedReceiver> = (first..first + 10_000)
+            .filter_map(|id| history(id, time_of(id as usize, size)))
+            .collect();
         store.seed(&receivers, "bench").expect("seeded");
         first += 10_000;
     }
@@ -131,9 +228,14 @@ fn fill(store: &Arc<Store>, size: usize) {
     );
 }
 
+/// When this one was handed over: the newest just now, the oldest [`DAYS`] ago.
+fn time_of(id: usize, size: usize) -> DateTime<Utc> {
+    let left = size.saturating_sub(id) as i64;
+    Utc::now() - TimeDelta::minutes(left * DAYS * 24 * 60 / size as i64)
+}
+
 /// Nine in ten were sent; the others are spread over Failed, Error and Not sent.
-fn history(id: i64) -> Option<SeedReceiver> {
-    let now = chrono::Utc::now();
+fn history(id: i64, now: DateTime<Utc>) -> Option<SeedReceiver> {
     let attempt = |outcome| SeedAttempt {
         outcome,
         started_at: now,
