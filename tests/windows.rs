@@ -6,6 +6,7 @@ mod support;
 
 use std::{
     cmp::{Ordering, Reverse},
+    process::Command,
     sync::Arc,
 };
 
@@ -538,6 +539,21 @@ fn a_question_that_no_index_leads_to_says_so_and_every_other_one_does_not() {
         let wanted = format!("no index leads to {text}: up to ");
         assert!(said.starts_with(&wanted), "{text}: {said}");
     }
+    let list = |arguments: &[&str]| {
+        let ran = Command::new(env!("CARGO_BIN_EXE_postroom"))
+            .args(arguments)
+            .arg("--store")
+            .arg(store.path())
+            .env("POSTROOM_CONFIG", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(ran.status.success());
+        String::from_utf8(ran.stderr).unwrap()
+    };
+    assert_eq!(list(&["list", "lang:nb"]), "");
+    assert_eq!(list(&["-v", "list", "user:april"]), "");
+    let said = list(&["-v", "list", "lang:nb"]);
+    assert!(said.contains("no index leads to lang:nb"), "{said}");
     for by in By::ALL {
         assert_eq!(scan("", by), None, "{}", by.name());
     }

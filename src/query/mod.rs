@@ -43,7 +43,7 @@ pub enum Predicate {
     Type(Vec<String>),
     /// `backend:`, by name.
     Backend(Vec<String>),
-    /// `lang:`, by tag, case ignored.
+    /// `lang:`, by tag, case ignored; a tag is also every longer one that begins with it (RFC 4647, 3.3.1).
     Language(Vec<String>),
     /// `user:`, the whole value, case ignored.
     User(Vec<String>),

@@ -41,7 +41,7 @@ pub const FIELDS: &[Field] = &[
     field("reason", "why it has that status", "permanent"),
     field("type", "the message's type", "feedback"),
     field("backend", "the way out", "email"),
-    field("lang", "the language", "nb"),
+    field("lang", "the language; nb is also nb-NO", "nb"),
     field("user", "the application's name of the person", "april"),
     field("to", "the identity, or a whole @domain", "@example.com"),
     field("subject", "a part of the subject", "\"new attempt\""),
