@@ -211,6 +211,7 @@ fn with_store(smtp: &Arc<dyn Backend>) -> f64 {
             on_unknown: OnUnknown::Resend,
         },
         probe: Duration::from_secs(30),
+        rate: None,
     };
     let options = Options {
         kind: "deliver",

@@ -122,6 +122,7 @@ fn start_by(
             on_unknown: OnUnknown::Hold,
         },
         probe: Duration::from_secs(30),
+        rate: None,
     };
     let options = Options {
         kind: "deliver",

@@ -66,6 +66,7 @@ fn courier(postroom: &Postroom, server: &Server) -> StoreCourier {
                     on_unknown: OnUnknown::Resend,
                 },
                 probe: Duration::from_secs(30),
+                rate: None,
             }])
         }),
         who: "april".to_owned(),

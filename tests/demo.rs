@@ -43,6 +43,7 @@ fn ways(demo: &Demo) -> Vec<Way> {
                 on_unknown: OnUnknown::Resend,
             },
             probe: backend.probe,
+            rate: None,
         }
     };
     demo.config().backends.iter().map(way).collect()

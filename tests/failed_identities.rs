@@ -121,6 +121,7 @@ impl Site {
                     on_unknown: OnUnknown::Hold,
                 },
                 probe: Duration::from_secs(30),
+                rate: None,
             })
             .collect();
         let options = Options {

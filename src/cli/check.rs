@@ -10,7 +10,7 @@ use super::{
     ways::way,
 };
 use crate::{
-    backend::SecretSource,
+    backend::{Proof, SecretSource},
     config::{Config, Kind},
     message::DisplayText,
     store::{Finding, POINTS, Reader},
@@ -143,8 +143,11 @@ fn configured(config: Result<&Config, &anyhow::Error>) -> Finding {
 
 fn secret_of(kind: &Kind) -> Option<&SecretSource> {
     match kind {
-        Kind::Smtp(settings) => settings.credentials.as_ref().map(|login| &login.secret),
-        Kind::File(_) => None,
+        Kind::Smtp(settings) => match settings.credentials.as_ref().map(|login| &login.proof) {
+            Some(Proof::Password(source)) => Some(source),
+            _ => None,
+        },
+        Kind::File(_) | Kind::Sendmail(_) => None,
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     engine,
     output::{json_line, say, tell},
     progress::progress,
+    ways::limits,
 };
 use crate::{
     delivery::{Tally, Work},
@@ -35,6 +36,7 @@ enum Format {
 }
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
+    let limits = limits(&globals.config()?);
     let bar = progress("{spinner} {pos} tried, {per_sec}: {msg}");
     let ran = engine::run(
         globals,
@@ -44,7 +46,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         |said| bar.suspend(|| tell(said)),
         |tally| {
             bar.set_position(tally.tried());
-            bar.set_message(words(&tally));
+            bar.set_message([vec![words(&tally)], limits.clone()].concat().join(", "));
             bar.tick();
         },
     );

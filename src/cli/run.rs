@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Exit, context::Globals, deliver::words, engine, output::tell};
+use super::{Exit, context::Globals, deliver::words, engine, output::tell, ways::limits};
 use crate::{
     delivery::Work,
     store::{BackendState, Keeper, Retention, Store},
@@ -20,6 +20,9 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
         error: config.retention.error,
     };
     let mut keeper = None;
+    for limit in limits(&config) {
+        tracing::info!("{limit}");
+    }
     let names: Vec<_> = config.backends.keys().map(String::as_str).collect();
     let started = |store: &Arc<Store>| {
         keeper = Some(Keeper::start(store, retention)?);

@@ -7,8 +7,8 @@ use anyhow::{Context as _, bail};
 use crate::{
     backend::{Credentials, FileBackend, Proof, Sendmail, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
-    delivery::{self, Direct, Policy, Way},
-    message::{BackendFacts, SubmitDefaults},
+    delivery::{self, Direct, Policy, Rate, Way},
+    message::{BackendFacts, SubmitDefaults, Text},
 };
 
 /// What a submission may leave out, and what it may name.
@@ -50,8 +50,7 @@ pub(super) fn ways(config: &Config) -> anyhow::Result<Vec<Way>> {
 pub(super) fn way(name: &str, backend: &Backend, config: &Config) -> anyhow::Result<Way> {
     Ok(Way {
         name: name.to_owned(),
-        backend: build(name, backend)
-            .with_context(|| format!("the backend `{name}` cannot be used"))?,
+        backend: build(backend).with_context(|| format!("the backend `{name}` cannot be used"))?,
         policy: Policy {
             backoff: config.delivery.backoff.clone(),
             resend_limit: config.delivery.resend_limit(),
@@ -59,10 +58,25 @@ pub(super) fn way(name: &str, backend: &Backend, config: &Config) -> anyhow::Res
             on_unknown: backend.on_unknown,
         },
         probe: backend.probe,
+        rate: rate(backend),
     })
 }
 
-fn build(name: &str, backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Backend>> {
+fn rate(backend: &Backend) -> Option<Rate> {
+    let config::Rate { count, per } = backend.rate?;
+    Some(Rate { count, per })
+}
+
+/// Why it goes no faster, for each backend with a rate: `email at most 50/s`.
+pub(super) fn limits(config: &Config) -> Vec<String> {
+    let limited = config.backends.iter().filter_map(|(name, backend)| {
+        let name = Text::from(name.as_str());
+        Some(format!("{} at most {}", name.shown(), rate(backend)?))
+    });
+    limited.collect()
+}
+
+fn build(backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Backend>> {
     match &backend.kind {
         Kind::File(settings) => Ok(Arc::new(Direct::new(
             FileBackend::new(settings.clone()),
@@ -70,12 +84,6 @@ fn build(name: &str, backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Back
         ))),
         Kind::Sendmail(settings) => Ok(Arc::new(Sendmail::new(settings.clone()))),
         Kind::Smtp(settings) => {
-            if backend.rate.is_some() {
-                tracing::warn!(
-                    backend = name,
-                    "rate is not kept by this version yet: sending as fast as the server takes it"
-                );
-            }
             if let Some(Credentials {
                 proof: Proof::Password(source),
                 ..

@@ -8,6 +8,7 @@ mod direct;
 mod engine;
 mod lane;
 mod policy;
+mod rate;
 mod router;
 mod signal;
 mod worker;
@@ -23,6 +24,7 @@ pub use direct::Direct;
 pub use engine::{Engine, Options, Work, bury_the_dead};
 pub use lane::Way;
 pub use policy::{OnUnknown, Policy};
+pub use rate::Rate;
 
 use crate::message::{Outcome, State, Timestamp};
 // The traits speak in these.

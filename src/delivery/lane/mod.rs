@@ -11,7 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Backend, Batch, Clock, Policy, Tally, router::ROOM, signal::Signal};
+use super::{
+    Backend, Batch, Clock, Policy, Tally,
+    rate::{Bucket, Rate},
+    router::ROOM,
+    signal::Signal,
+};
 use crate::{
     message::{MessageId, Receiver, ReceiverId, Timestamp},
     store::{Claim, Ledger, Scope, Standing, StoreError},
@@ -29,7 +34,12 @@ pub struct Way {
     pub policy: Policy,
     /// The first wait between two probes; it doubles up to ten minutes.
     pub probe: Duration,
+    /// How fast receivers may go out, over all connections of this process; `None`: as fast as the server takes them.
+    pub rate: Option<Rate>,
 }
+
+/// Rows are claimed for so long ahead of a rate: those that wait longer are for whoever comes next.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// One claim of one row. An operator's action or a lease that is over ends a claim while its batch still waits here, and the same row may be
 /// claimed anew meanwhile: what becomes of the old claim must not touch the new one.
@@ -61,6 +71,7 @@ struct Inner {
     /// At most so many connections until then.
     fewer: Option<(usize, Instant)>,
     streaks: Streaks,
+    bucket: Option<Bucket>,
     /// The server has answered for a receiver since the way was last in trouble.
     works: bool,
     stopping: bool,
@@ -111,6 +122,7 @@ impl Lane {
             sessions: 0,
             fewer: None,
             streaks: Streaks::default(),
+            bucket: way.rate.map(|rate| Bucket::new(rate, Instant::now())),
             works: false,
             stopping: false,
             halted: false,
@@ -164,7 +176,12 @@ impl Lane {
     pub(super) fn wants(&self, batch: usize) -> usize {
         let inner = self.inner();
         let waiting: usize = inner.ready.iter().map(|batch| batch.receivers.len()).sum();
+        let batch = inner.bucket.as_ref().map_or(batch, |bucket| {
+            let may_go = bucket.within(AHEAD, Instant::now());
+            batch.min(may_go.saturating_sub(waiting))
+        });
         match inner.gate {
+            _ if batch == 0 => 0,
             _ if inner.stopping => 0,
             Gate::Open if waiting < (batch / 2).max(1) && inner.has_room() => batch,
             Gate::Probing if inner.hands.is_empty() => 1,
@@ -270,12 +287,25 @@ impl Lane {
     pub(super) fn turn(&self, idle: Duration) -> Turn {
         let mut inner = self.inner();
         inner.idle += 1;
-        let (mut inner, _) = self
-            .changed
-            .wait_timeout_while(inner, idle, |inner| {
-                inner.ready.is_empty() && !inner.stopping
-            })
-            .unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + idle;
+        while !inner.stopping && !inner.may_take() {
+            let now = Instant::now();
+            let left = until.saturating_duration_since(now);
+            if left.is_zero() {
+                break;
+            }
+            // When the rate lets something go nobody says so.
+            let wait = match &inner.bucket {
+                Some(bucket) if !inner.ready.is_empty() && !inner.halted => {
+                    bucket.wait(now).min(left)
+                }
+                _ => left,
+            };
+            (inner, _) = self
+                .changed
+                .wait_timeout(inner, wait)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
         inner.idle -= 1;
         if inner.may_take() {
             Turn::Work
@@ -314,6 +344,9 @@ impl Lane {
             return None;
         }
         let batch = inner.ready.pop_front()?;
+        if let Some(bucket) = &mut inner.bucket {
+            bucket.take(batch.receivers.len(), Instant::now());
+        }
         for receiver in &batch.receivers {
             if let Some(hand) = inner.hands.get_mut(&held(receiver)) {
                 hand.started_at = now;
@@ -395,7 +428,11 @@ impl Inner {
     }
 
     fn may_take(&self) -> bool {
-        !self.ready.is_empty() && !self.stopping && !self.halted
+        let lets_go = |bucket: &Bucket| bucket.wait(Instant::now()).is_zero();
+        !self.ready.is_empty()
+            && !self.stopping
+            && !self.halted
+            && self.bucket.as_ref().is_none_or(lets_go)
     }
 
     /// Empties the queue if the gate lets nobody pass; the batches are to be freed.
