@@ -5,7 +5,7 @@
 mod support;
 
 use postroom::demo::server::{Action, Phase, Script, Server};
-use support::{SOON, Setup, Summary, message};
+use support::{Postroom, SOON, Setup, Summary, message, several};
 
 fn recipients(n: usize) -> Vec<String> {
     (0..n).map(|n| format!("user{n}@example.com")).collect()
@@ -156,4 +156,56 @@ fn twenty_receivers_in_a_row_refused_alike_for_policy_pause_the_backend() {
     assert!(postroom.run(&["backend"]).ok().stdout.contains("paused"));
     assert_eq!(postroom.deliver(), Summary::default());
     assert!(postroom.count("status:not_sent") >= 35);
+}
+
+fn relay_denied() -> Server {
+    Server::start(Script::accept_all().by(|event| {
+        let welcome = event.recipient.is_some_and(|to| to.starts_with("welcome"));
+        (event.phase == Phase::Rcpt && !welcome)
+            .then(|| Action::reply(554, "5.7.1", "relay denied"))
+    }))
+    .unwrap()
+}
+
+fn is_paused(postroom: &Postroom) -> bool {
+    postroom.run(&["backend"]).ok().stdout.contains("paused")
+}
+
+#[test]
+fn twenty_refused_alike_over_eight_connections_pause_the_backend_too() {
+    let server = relay_denied();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&several("m", 400));
+    let summary = postroom.deliver();
+    // Each connection may have one under way and one prepared.
+    assert!((20..=36).contains(&summary.error), "{summary:?}");
+    assert!(is_paused(&postroom));
+}
+
+#[test]
+fn twenty_refused_alike_pause_the_backend_also_when_each_pass_meets_only_a_few() {
+    let server = relay_denied();
+    let postroom = Postroom::to(&server);
+    let pass = |name: &str, n| {
+        postroom.submit(&several(name, n));
+        postroom.deliver()
+    };
+    for name in ["a", "b", "c"] {
+        assert_eq!(pass(name, 6).error, 6);
+        assert!(!is_paused(&postroom));
+    }
+    // One that is accepted shows that the relay is as it should be: from there it is counted anew.
+    assert_eq!(pass("welcome", 1).sent, 1);
+    for name in ["d", "e", "f"] {
+        assert_eq!(pass(name, 6).error, 6);
+        assert!(!is_paused(&postroom));
+    }
+    let summary = pass("g", 30);
+    assert!((2..=18).contains(&summary.error), "{summary:?}");
+    assert!(is_paused(&postroom));
+    // And so it is from an operator's word.
+    postroom.run(&["backend", "email", "resume"]).ok();
+    postroom.run(&["cancel", "--yes", "status:not_sent"]).ok();
+    assert_eq!(pass("h", 6).error, 6);
+    assert!(!is_paused(&postroom));
 }

@@ -117,6 +117,7 @@ impl Engine {
             .collect();
         for lane in &lanes {
             lane.refresh(true)?;
+            lane.recall()?;
         }
         let shared = Arc::new(Shared {
             lanes,

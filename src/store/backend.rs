@@ -8,7 +8,7 @@ use super::{
     BackendRow, BackendState, Reader, Store, StoreError, audit, millis, submit::backend_id,
     timestamp,
 };
-use crate::message::{Text, Timestamp};
+use crate::message::{Failure, Outcome, ReceiverId, Report, Text, Timestamp};
 
 const COLUMNS: &str = "name, paused, down_since, changed_at, error, traceback, probe_at, probe_wait,
     (SELECT coalesce(sum(n), 0) FROM counter JOIN state ON state.id = counter.state WHERE counter.backend_id = backend.id AND state.pending)";
@@ -56,6 +56,45 @@ impl Store {
             conn.prepare_cached(&format!("SELECT {COLUMNS} FROM backend WHERE name = ?"))?
                 .query_row([name], read)
                 .optional()
+        };
+        look().map_err(|error| super::error::explain(&self.path, error))
+    }
+
+    /// What the last tries over a backend came to, oldest first: of the last thousand attempts those that ended since the backend's state last
+    /// changed. Of a refusal only what tells it from another is read.
+    pub fn last_reports(&self, name: &str) -> Result<Vec<(ReceiverId, Report)>, StoreError> {
+        let conn = self.writer();
+        let look = || {
+            conn.prepare_cached(
+                "SELECT receiver_id, outcome, code, enhanced, attempt.phase, attempt.error
+                 FROM (SELECT id, receiver_id, outcome, code, enhanced, phase, error, ended_at FROM attempt ORDER BY id DESC LIMIT 1000) AS attempt
+                 JOIN receiver ON receiver.id = receiver_id
+                 JOIN backend ON backend.id = backend_id
+                 WHERE backend.name = ? AND ended_at > changed_at ORDER BY attempt.id",
+            )?
+            .query_map([name], |row| {
+                let outcome = row.get::<_, String>(1)?;
+                let (code, enhanced) = (row.get(2)?, row.get(3)?);
+                let report = match Outcome::from_name(&outcome) {
+                    None | Some(Outcome::Accepted) => Report::Accepted {
+                        reply: String::new(),
+                        code,
+                        enhanced,
+                    },
+                    Some(outcome) => Report::Failed(
+                        outcome,
+                        Failure {
+                            code,
+                            enhanced,
+                            phase: row.get(4)?,
+                            error: row.get(5)?,
+                            ..Failure::default()
+                        },
+                    ),
+                };
+                Ok((ReceiverId(row.get(0)?), report))
+            })?
+            .collect::<Result<_, _>>()
         };
         look().map_err(|error| super::error::explain(&self.path, error))
     }

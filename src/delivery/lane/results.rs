@@ -180,7 +180,10 @@ impl Lane {
             // Nothing more is claimed from this moment; for how long, `trouble` says next.
             inner.gate = Gate::Closed;
         }
-        let pause = inner.streaks.result(receiver.id, &report);
+        let pause = match how {
+            How::Answered => inner.streaks.result(receiver.id, &report),
+            How::TurnedAway | How::Unheard => None,
+        };
         let idle = inner.ready.is_empty() && inner.hands.is_empty();
         drop(inner);
         if let Report::Failed(outcome, failure) = &report {
