@@ -22,7 +22,7 @@ use crate::message::{Body, Content, LONGEST_HEADER_NAME, Message, OWN_HEADERS, R
 /// How many contents' formatted parts are kept: one worker seldom mixes more.
 const CACHED: usize = 8;
 
-/// And at most so many bytes of them, though the last one always.
+/// And at most so many bytes of them: larger ones are formatted again for each receiver, which takes less time than sending them.
 const CACHED_BYTES: usize = 4 << 20;
 
 /// A message as it leaves, and what an envelope needs to know of it.
@@ -83,8 +83,8 @@ struct Cached {
 /// What of a message does not depend on the receiver.
 #[derive(Clone, Debug)]
 enum Part {
-    /// From `MIME-Version` to the end.
-    Parts(Arc<[u8]>),
+    /// From behind `MIME-Version` to the end.
+    Parts(Arc<Vec<u8>>),
     /// What was found in the header of a raw message.
     Raw {
         has_message_id: bool,
@@ -141,6 +141,7 @@ impl MimeBuilder {
             }
             (_, Part::Parts(part)) => {
                 let (mut bytes, from) = head(message, content, receiver, default_from, part.len())?;
+                bytes.extend_from_slice(b"MIME-Version: 1.0\r\n");
                 bytes.extend_from_slice(&part);
                 Ok(Built {
                     bytes,
@@ -165,8 +166,11 @@ impl MimeBuilder {
             }
         }
         let part = format_part(content);
+        if part.size() > CACHED_BYTES {
+            return part;
+        }
         let mut size = part.size() + cache.iter().map(|cached| cached.part.size()).sum::<usize>();
-        while cache.len() >= CACHED || (size > CACHED_BYTES && !cache.is_empty()) {
+        while cache.len() >= CACHED || size > CACHED_BYTES {
             size -= cache.remove(0).part.size();
         }
         cache.push(Cached {
@@ -187,9 +191,7 @@ fn format_part(content: &Content) -> Part {
                     MultiPart::alternative_plain_html(with_crlf(text), with_crlf(html)).formatted()
                 }
             };
-            let mut part = b"MIME-Version: 1.0\r\n".to_vec();
-            part.extend(body);
-            Part::Parts(part.into())
+            Part::Parts(Arc::new(body))
         }
         Body::Raw(raw) => {
             let parsed = MessageParser::default().parse_headers(raw);

@@ -15,7 +15,7 @@ use crate::{
 const KEPT: usize = 256;
 
 /// Contents of claimed rows may take so much memory (bytes), though one alone may take more: two hundred messages of 20 MB wait in the store.
-pub(super) const ROOM: usize = 32 << 20;
+pub(super) const ROOM: usize = 16 << 20;
 
 /// Groups claims into batches, reading each message and content once.
 pub(super) struct Router {

@@ -20,13 +20,25 @@ const IDLE: Duration = Duration::from_secs(5);
 struct WorkerDesk<'a> {
     lane: &'a Lane,
     taken: Vec<Batch>,
+    /// The size of what was taken and has no result yet.
+    load: usize,
+}
+
+impl Drop for WorkerDesk<'_> {
+    fn drop(&mut self) {
+        self.lane.unload(self.load);
+    }
 }
 
 impl Desk for WorkerDesk<'_> {
     fn next(&mut self) -> Option<Batch> {
-        let batch = self.lane.take()?;
         // What is settled need not be remembered.
         self.taken.retain(|batch| self.lane.has_any_in_hand(batch));
+        let load = self.taken.iter().map(|batch| batch.content.size()).sum();
+        self.lane.unload(self.load - load);
+        self.load = load;
+        let batch = self.lane.take()?;
+        self.load += batch.content.size();
         self.taken.push(batch.clone());
         Some(batch)
     }
@@ -153,6 +165,7 @@ pub(super) fn work(lane: &Arc<Lane>) {
         let mut desk = WorkerDesk {
             lane,
             taken: Vec::new(),
+            load: 0,
         };
         let run = catch_unwind(AssertUnwindSafe(|| open.run(&mut desk)));
         match run {

@@ -1,6 +1,6 @@
 //! One mail transaction on paper: who takes part, the commands of its envelope, the bytes of its body. Pure; nothing is sent here.
 
-use std::{io::Write as _, ops::Range};
+use std::{io::Write as _, ops::Range, panic::resume_unwind, sync::Mutex, thread};
 
 use super::{
     failure::{Facts, Phase, Scene},
@@ -19,6 +19,27 @@ use crate::{
 
 /// At most this many bytes of commands go out before their replies are read: more could block both sides (RFC 2920 3.1).
 const GROUP: usize = 8 * 1024;
+
+/// Messages larger than this (bytes) are built one at a time in the whole process.
+const LARGE: usize = 1 << 20;
+
+/// Builds a large message: that takes several times its size for a moment, so one at a time, and on a thread of its own, since glibc's malloc keeps for
+/// each thread what that thread once needed.
+fn alone<T: Send>(build: impl Fn() -> T + Sync) -> T {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = BUILDING.lock();
+    let built = thread::scope(|scope| {
+        let builder = thread::Builder::new().name("large-message".to_owned());
+        let thread = builder.spawn_scoped(scope, &build).ok()?;
+        Some(thread.join())
+    });
+    match built {
+        Some(Ok(built)) => built,
+        Some(Err(panic)) => resume_unwind(panic),
+        // No thread to be had: here, then.
+        None => build(),
+    }
+}
 
 /// One line of the envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +88,13 @@ impl Transaction {
         facts: &Facts,
         desk: &mut dyn Desk,
     ) -> Option<Self> {
-        match Self::write(&batch, mime, settings, features) {
+        let write = || Self::write(&batch, mime, settings, features);
+        let written = if batch.content.size() > LARGE {
+            alone(write)
+        } else {
+            write()
+        };
+        match written {
             Ok((envelope, excluded)) => {
                 for (index, exclusion) in excluded {
                     exclude(&batch, Some(index), &exclusion, facts, desk);

@@ -41,6 +41,10 @@ pub struct Way {
 /// Rows are claimed for so long ahead of a rate: those that wait longer are for whoever comes next.
 const AHEAD: Duration = Duration::from_secs(1);
 
+/// What the sessions send at a time may be so large together (bytes of content), though one alone may be larger: each makes two or three copies of
+/// it on the way to the wire, and eight messages of 20 MB would take a gigabyte.
+const LOAD: usize = 48 << 20;
+
 /// One claim of one row. An operator's action or a lease that is over ends a claim while its batch still waits here, and the same row may be
 /// claimed anew meanwhile: what becomes of the old claim must not touch the new one.
 type Held = (ReceiverId, i64);
@@ -72,6 +76,8 @@ struct Inner {
     fewer: Option<(usize, Instant)>,
     streaks: Streaks,
     bucket: Option<Bucket>,
+    /// The size of what the sessions are sending, in bytes of content.
+    load: usize,
     /// The server has answered for a receiver since the way was last in trouble.
     works: bool,
     stopping: bool,
@@ -123,6 +129,7 @@ impl Lane {
             fewer: None,
             streaks: Streaks::default(),
             bucket: way.rate.map(|rate| Bucket::new(rate, Instant::now())),
+            load: 0,
             works: false,
             stopping: false,
             halted: false,
@@ -305,10 +312,8 @@ impl Lane {
                 break;
             }
             // When the rate lets something go nobody says so.
-            let wait = match &inner.bucket {
-                Some(bucket) if !inner.ready.is_empty() && !inner.halted => {
-                    bucket.wait(now).min(left)
-                }
+            let wait = match inner.bucket.as_ref().map(|bucket| bucket.wait(now)) {
+                Some(wait) if !wait.is_zero() && !inner.ready.is_empty() => wait.min(left),
                 _ => left,
             };
             (inner, _) = self
@@ -357,6 +362,7 @@ impl Lane {
         if let Some(bucket) = &mut inner.bucket {
             bucket.take(batch.receivers.len(), Instant::now());
         }
+        inner.load += batch.content.size();
         for receiver in &batch.receivers {
             if let Some(hand) = inner.hands.get_mut(&held(receiver)) {
                 hand.started_at = now;
@@ -366,6 +372,14 @@ impl Lane {
             self.supervisor.raise();
         }
         Some(batch)
+    }
+
+    /// So many bytes of what was handed out are sent, or never will be.
+    pub(super) fn unload(&self, bytes: usize) {
+        if bytes > 0 {
+            self.inner().load -= bytes;
+            self.changed.notify_all();
+        }
     }
 
     /// Takes back what was not tried: first in the queue.
@@ -439,7 +453,8 @@ impl Inner {
 
     fn may_take(&self) -> bool {
         let lets_go = |bucket: &Bucket| bucket.wait(Instant::now()).is_zero();
-        !self.ready.is_empty()
+        let finds_room = |next: &Batch| self.load == 0 || self.load + next.content.size() <= LOAD;
+        self.ready.front().is_some_and(finds_room)
             && !self.stopping
             && !self.halted
             && self.bucket.as_ref().is_none_or(lets_go)
