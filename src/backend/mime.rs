@@ -373,7 +373,8 @@ pub(super) fn sender(
     }
 }
 
-/// A bare address that can stand in an envelope and in a header.
+/// A bare address that can stand in an envelope and in a header. A domain beyond ASCII is written as DNS has it (RFC 5890, A-labels), so that every
+/// server can take it; behind a local part beyond ASCII it stays, since such an address needs SMTPUTF8 in any case.
 pub(super) fn address(field: &str, bare: &str) -> Result<Address, BuildError> {
     let refused = |source| BuildError::Address {
         field: field.to_owned(),
@@ -383,7 +384,13 @@ pub(super) fn address(field: &str, bare: &str) -> Result<Address, BuildError> {
     if bare.chars().any(char::is_control) {
         return Err(refused(AddressError::InvalidInput));
     }
-    bare.parse().map_err(refused)
+    let address: Address = bare.parse().map_err(refused)?;
+    if address.domain().is_ascii() || !address.user().is_ascii() {
+        return Ok(address);
+    }
+    let domain = idna::domain_to_ascii(address.domain())
+        .map_err(|_| refused(AddressError::InvalidDomain))?;
+    Address::new(address.user(), domain).map_err(refused)
 }
 
 /// `Name <address>` or a bare address. Names are taken as people write them, dots and commas unquoted too.
@@ -411,12 +418,10 @@ fn mailbox(field: &str, written: &str) -> Result<Mailbox, BuildError> {
 fn mailboxes(field: &str, written: &str) -> Result<Mailboxes, BuildError> {
     clean(field, written)?;
     match written.parse::<Mailboxes>() {
-        Ok(list) if list.iter().next().is_some() => {
-            for mailbox in list.iter() {
-                address(field, mailbox.email.as_ref())?;
-            }
-            Ok(list)
-        }
+        Ok(list) if list.iter().next().is_some() => list
+            .into_iter()
+            .map(|one| Ok(Mailbox::new(one.name, address(field, one.email.as_ref())?)))
+            .collect(),
         _ => mailbox(field, written).map(Mailboxes::from),
     }
 }
@@ -649,6 +654,29 @@ mod tests {
                 Err(BuildError::OwnHeader(_))
             ));
         }
+    }
+
+    #[test]
+    fn a_domain_beyond_ascii_is_written_as_dns_has_it() {
+        let mut message = message();
+        message.from = Some("Bücher <post@bücher.example>".to_owned());
+        message.reply_to = Some("a@straße.example, b@uni.example".to_owned());
+        let mut receiver = receiver();
+        receiver.identity = "april@blåbær.example".to_owned();
+        let built = build(&message, &content("s", "t", None), &receiver).unwrap();
+        assert!(built.bytes.is_ascii());
+        let text = text_of(&built);
+        for line in [
+            "To: april@xn--blbr-roah.example\r\n",
+            " <post@xn--bcher-kva.example>\r\n",
+            "Message-ID: <0192a-7f@xn--bcher-kva.example>\r\n",
+            "Reply-To: a@xn--strae-oqa.example, b@uni.example\r\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        receiver.identity = "blåbær@blåbær.example".to_owned();
+        let built = build(&message, &content("s", "t", None), &receiver).unwrap();
+        assert!(text_of(&built).contains("To: blåbær@blåbær.example\r\n"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{io::Write as _, ops::Range, panic::resume_unwind, sync::Mutex, thread};
 
+use lettre::Address;
+
 use super::{
     failure::{Facts, Phase, Scene},
     features::Features,
@@ -143,18 +145,21 @@ impl Transaction {
         if !sender.is_ascii() && !features.utf8 {
             return Err(Exclusion::Utf8(sender.to_owned()));
         }
-        let mut utf8 = !sender.is_ascii() || (eight_bit && !header_of(&built.bytes).is_ascii());
+        // What is neither ASCII nor UTF-8 no extension allows: it goes as it is.
+        let header = header_of(&built.bytes);
+        let utf8_header = eight_bit && !header.is_ascii() && str::from_utf8(header).is_ok();
+        let mut utf8 = utf8_header || !sender.is_ascii();
 
         let mut excluded = Vec::new();
         let mut members = Vec::with_capacity(batch.receivers.len());
         for (index, receiver) in batch.receivers.iter().enumerate() {
             match mime::address("to", &receiver.identity) {
                 Err(error) => excluded.push((index, error.into())),
-                Ok(_) if !receiver.identity.is_ascii() && !features.utf8 => {
-                    excluded.push((index, Exclusion::Utf8(receiver.identity.clone())));
+                Ok(address) if !is_ascii(&address) && !features.utf8 => {
+                    excluded.push((index, Exclusion::Utf8(address.to_string())));
                 }
                 Ok(address) => {
-                    utf8 |= !receiver.identity.is_ascii();
+                    utf8 |= !is_ascii(&address);
                     members.push((index, address));
                 }
             }
@@ -163,6 +168,9 @@ impl Transaction {
             return Ok((None, excluded));
         }
         // After the addresses: one beyond ASCII stands in the header too, and is what has to be told.
+        if utf8_header && !features.utf8 {
+            return Err(Exclusion::Utf8Header);
+        }
         if eight_bit && !features.eight_bit {
             return Err(Exclusion::EightBit);
         }
@@ -182,7 +190,7 @@ impl Transaction {
         if eight_bit {
             mail.push_str(" BODY=8BITMIME");
         }
-        if utf8 && features.utf8 {
+        if utf8 {
             mail.push_str(" SMTPUTF8");
         }
         envelope.line(Command::Mail, &mail);
@@ -286,6 +294,10 @@ enum Exclusion {
     Size { size: usize, limit: u64 },
     #[error("the address {0} is not ASCII, and the server does not offer SMTPUTF8")]
     Utf8(String),
+    #[error(
+        "the header of the message is not ASCII, and the server does not offer SMTPUTF8 (encoded words, RFC 2047, need no such offer)"
+    )]
+    Utf8Header,
     #[error("the message has 8-bit bytes, and the server does not offer 8BITMIME")]
     EightBit,
 }
@@ -295,7 +307,7 @@ impl Exclusion {
         match self {
             Self::Build(_) => Phase::Build,
             Self::Size { .. } => Phase::Size,
-            Self::Utf8(_) => Phase::Utf8,
+            Self::Utf8(_) | Self::Utf8Header => Phase::Utf8,
             Self::EightBit => Phase::EightBit,
         }
     }
@@ -327,6 +339,10 @@ fn exclude(
             Report::Failed(Outcome::Permanent, scene.broken(exclusion)),
         );
     }
+}
+
+fn is_ascii(address: &Address) -> bool {
+    AsRef::<str>::as_ref(address).is_ascii()
 }
 
 /// The header section, without the empty line.
