@@ -165,6 +165,7 @@ fn deliver(store: &Arc<Store>, port: u16) -> Engine {
             on_unknown: OnUnknown::Resend,
         },
         probe: Duration::from_secs(30),
+        rate: None,
     };
     let options = Options {
         kind: "run",

@@ -6,11 +6,13 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
     path::PathBuf,
+    sync::Arc,
 };
 
 use tempfile::NamedTempFile;
 
 use super::{
+    dkim::Dkim,
     mime::MimeBuilder,
     traceback::{Traceback, chain},
 };
@@ -44,8 +46,15 @@ impl FileBackend {
     pub fn new(settings: FileSettings) -> Self {
         Self {
             settings,
-            mime: MimeBuilder::new(),
+            mime: MimeBuilder::new(None),
         }
+    }
+
+    /// The same, with messages signed if there is a key.
+    #[must_use]
+    pub fn signing(mut self, dkim: Option<Arc<Dkim>>) -> Self {
+        self.mime = MimeBuilder::new(dkim);
+        self
     }
 
     /// Writes the message beside its final name, durably.

@@ -1,4 +1,4 @@
-use memchr::memchr2;
+use memchr::{memchr2, memmem};
 
 /// The lines of a message without their ends. CRLF ends a line, and so does a bare CR or LF: what one reader takes for a line end and another
 /// does not is how messages are smuggled.
@@ -16,6 +16,14 @@ pub(super) fn lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
             .unwrap_or_default();
         Some(line)
     })
+}
+
+/// The header section with the end of its last line, and what follows the empty line.
+pub(super) fn header_and_body(message: &[u8]) -> (&[u8], &[u8]) {
+    match memmem::find(message, b"\r\n\r\n") {
+        Some(end) => (&message[..end + 2], &message[end + 4..]),
+        None => (message, b""),
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use lettre::{
 };
 use mail_parser::MessageParser;
 
+use super::dkim::{self, BodyHash, Dkim};
+
 use crate::message::{Body, Content, LONGEST_HEADER_NAME, Message, OWN_HEADERS, Receiver};
 
 /// How many contents' formatted parts are kept: one worker seldom mixes more.
@@ -65,12 +67,16 @@ pub enum BuildError {
     /// The uid has letters that a Message-ID or a file name may not have.
     #[error("the uid {0:?} cannot stand in a Message-ID")]
     Uid(String),
+    /// The key does not sign.
+    #[error("the message could not be signed (DKIM): {0}")]
+    Sign(String),
 }
 
 /// Builds messages; the parts of a content that many receivers share are encoded once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MimeBuilder {
     cache: Mutex<Vec<Cached>>,
+    dkim: Option<Arc<Dkim>>,
 }
 
 #[derive(Debug)]
@@ -78,6 +84,8 @@ struct Cached {
     /// Keeps the allocation, not the content: so no other content can ever have this address while the entry stands.
     content: Weak<Content>,
     part: Part,
+    /// Where messages are signed.
+    body: Option<BodyHash>,
 }
 
 /// What of a message does not depend on the receiver.
@@ -102,9 +110,12 @@ impl Part {
 }
 
 impl MimeBuilder {
-    /// A builder with nothing cached.
-    pub fn new() -> Self {
-        Self::default()
+    /// A builder with nothing cached, that signs what it builds if there is a key.
+    pub fn new(dkim: Option<Arc<Dkim>>) -> Self {
+        Self {
+            cache: Mutex::default(),
+            dkim,
+        }
     }
 
     /// The message for one receiver. `default_from` is the backend's.
@@ -116,7 +127,25 @@ impl MimeBuilder {
         default_from: Option<&str>,
     ) -> Result<Built, BuildError> {
         check_uid(&receiver.uid)?;
-        match (&content.body, self.part(content)) {
+        let (part, hash) = self.part(content);
+        let mut built = Self::unsigned(message, content, part, receiver, default_from)?;
+        if let (Some(dkim), Some(hash)) = (&self.dkim, hash) {
+            let signature = dkim
+                .sign(&built.bytes, &hash)
+                .map_err(|error| BuildError::Sign(error.to_string()))?;
+            built.bytes.splice(0..0, signature);
+        }
+        Ok(built)
+    }
+
+    fn unsigned(
+        message: &Message,
+        content: &Content,
+        part: Part,
+        receiver: &Receiver,
+        default_from: Option<&str>,
+    ) -> Result<Built, BuildError> {
+        match (&content.body, part) {
             (
                 Body::Raw(raw),
                 Part::Raw {
@@ -153,7 +182,7 @@ impl MimeBuilder {
         }
     }
 
-    fn part(&self, content: &Arc<Content>) -> Part {
+    fn part(&self, content: &Arc<Content>) -> (Part, Option<BodyHash>) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cache
             .iter()
@@ -162,12 +191,18 @@ impl MimeBuilder {
             // The least recently used stands first.
             cache[index..].rotate_left(1);
             if let Some(cached) = cache.last() {
-                return cached.part.clone();
+                return (cached.part.clone(), cached.body);
             }
         }
         let part = format_part(content);
+        let body = self.dkim.as_ref().map(|_| match (&part, &content.body) {
+            (Part::Raw { .. }, Body::Raw(raw)) => dkim::hash_body(raw),
+            (Part::Parts(part), _) => dkim::hash_body(part),
+            // A content's part is of its own kind; the compiler cannot know.
+            (Part::Raw { .. }, Body::Parts { .. }) => dkim::hash_body(b""),
+        });
         if part.size() > CACHED_BYTES {
-            return part;
+            return (part, body);
         }
         let mut size = part.size() + cache.iter().map(|cached| cached.part.size()).sum::<usize>();
         while cache.len() >= CACHED || size > CACHED_BYTES {
@@ -176,8 +211,9 @@ impl MimeBuilder {
         cache.push(Cached {
             content: Arc::downgrade(content),
             part: part.clone(),
+            body,
         });
-        part
+        (part, body)
     }
 }
 
@@ -498,7 +534,7 @@ mod tests {
         content: &Arc<Content>,
         receiver: &Receiver,
     ) -> Result<Built, BuildError> {
-        MimeBuilder::new().build(message, content, receiver, None)
+        MimeBuilder::new(None).build(message, content, receiver, None)
     }
 
     fn text_of(built: &Built) -> String {
@@ -572,7 +608,7 @@ mod tests {
 
     #[test]
     fn the_message_id_is_the_same_on_every_retry_and_differs_per_receiver() {
-        let builder = MimeBuilder::new();
+        let builder = MimeBuilder::new(None);
         let content = content("s", "t", None);
         let mut other = receiver();
         other.uid = "other".to_owned();
@@ -589,7 +625,7 @@ mod tests {
 
     #[test]
     fn a_content_is_never_taken_for_another_that_lived_at_its_address() {
-        let builder = MimeBuilder::new();
+        let builder = MimeBuilder::new(None);
         for number in 0..200 {
             let text = format!("text number {number}");
             let built = builder
@@ -609,7 +645,7 @@ mod tests {
             build(&message, &content, &receiver()),
             Err(BuildError::NoFrom)
         );
-        let built = MimeBuilder::new()
+        let built = MimeBuilder::new(None)
             .build(&message, &content, &receiver(), Some("x@backend.example"))
             .unwrap();
         assert!(text_of(&built).starts_with("From: x@backend.example\r\n"));

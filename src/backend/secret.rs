@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A password. It has no `Display` and its `Debug` is empty of it.
+/// A password, a token or a key. It has no `Display` and its `Debug` is empty of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -41,7 +41,7 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("cannot read the secret in {}, which password_file names", path.display())]
+    #[error("cannot read the secret in {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

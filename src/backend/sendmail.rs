@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    dkim::Dkim,
     lines::lines,
     mime::{self, BuildError, MimeBuilder},
     program::{self, End, Ran},
@@ -126,7 +127,16 @@ impl Sendmail {
     pub fn new(settings: SendmailSettings) -> Self {
         Self(Arc::new(Inner {
             settings,
-            mime: MimeBuilder::new(),
+            mime: MimeBuilder::new(None),
+        }))
+    }
+
+    /// The same, with messages signed if there is a key.
+    #[must_use]
+    pub fn signing(self, dkim: Option<Arc<Dkim>>) -> Self {
+        Self(Arc::new(Inner {
+            settings: self.0.settings.clone(),
+            mime: MimeBuilder::new(dkim),
         }))
     }
 }

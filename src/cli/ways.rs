@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::{
-    backend::{Credentials, FileBackend, Proof, Sendmail, Smtp, SmtpSettings},
+    backend::{Credentials, Dkim, FileBackend, Proof, Sendmail, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
     delivery::{self, Direct, Policy, Rate, Way},
     message::{BackendFacts, SubmitDefaults, Text},
@@ -77,12 +77,15 @@ pub(super) fn limits(config: &Config) -> Vec<String> {
 }
 
 fn build(backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Backend>> {
+    // Once, so that what is wrong with a key is told before the first message.
+    let dkim = backend.dkim.as_ref().map(Dkim::load).transpose()?;
+    let dkim = dkim.map(Arc::new);
     match &backend.kind {
         Kind::File(settings) => Ok(Arc::new(Direct::new(
-            FileBackend::new(settings.clone()),
+            FileBackend::new(settings.clone()).signing(dkim),
             settings.connections,
         ))),
-        Kind::Sendmail(settings) => Ok(Arc::new(Sendmail::new(settings.clone()))),
+        Kind::Sendmail(settings) => Ok(Arc::new(Sendmail::new(settings.clone()).signing(dkim))),
         Kind::Smtp(settings) => {
             if let Some(Credentials {
                 proof: Proof::Password(source),
@@ -92,7 +95,9 @@ fn build(backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Backend>> {
                 // It is read again for each connection; a mistake is told before the first.
                 source.check()?;
             }
-            Ok(Arc::new(Smtp::new(SmtpSettings::clone(settings))?))
+            Ok(Arc::new(
+                Smtp::new(SmtpSettings::clone(settings))?.signing(dkim),
+            ))
         }
     }
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{Delivery, Permanent, Rate, explain, places::named};
 use crate::{
     backend::{
-        Credentials, FileSettings, Proof, SecretSource, SendmailSettings, SmtpSettings, Timeouts,
-        Tls, TokenCommand,
+        Credentials, DkimSettings, FileSettings, Proof, SecretSource, SendmailSettings,
+        SmtpSettings, Timeouts, Tls, TokenCommand,
     },
     delivery::OnUnknown,
     duration,
@@ -30,6 +30,8 @@ pub struct Backend {
     pub probe: Duration,
     /// How many receivers may go out in how much time. Default: no limit.
     pub rate: Option<Rate>,
+    /// How its messages are signed, if at all.
+    pub dkim: Option<DkimSettings>,
     /// The way out.
     pub kind: Kind,
 }
@@ -94,6 +96,7 @@ struct SmtpKeys {
     probe: Option<Duration>,
     on_unknown: Option<OnUnknown>,
     permanent: Option<Permanent>,
+    dkim: Option<DkimKeys>,
     insecure: bool,
     ca_file: Option<PathBuf>,
     helo: Option<String>,
@@ -117,6 +120,7 @@ struct SendmailKeys {
     probe: Option<Duration>,
     on_unknown: Option<OnUnknown>,
     permanent: Option<Permanent>,
+    dkim: Option<DkimKeys>,
 }
 
 #[derive(Default, Deserialize)]
@@ -129,6 +133,16 @@ struct FileKeys {
     probe: Option<Duration>,
     on_unknown: Option<OnUnknown>,
     permanent: Option<Permanent>,
+    dkim: Option<DkimKeys>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DkimKeys {
+    domain: String,
+    selector: String,
+    key_file: Option<PathBuf>,
+    key_env: Option<String>,
 }
 
 const PROBE: Duration = Duration::from_secs(30);
@@ -160,32 +174,35 @@ pub(super) fn parse(
     };
     let backend = match kind.as_str() {
         "smtp" => {
-            let keys: SmtpKeys = keys(section)?;
+            let mut keys: SmtpKeys = keys(section)?;
             Backend {
                 permanent: keys.permanent.unwrap_or(delivery.permanent),
                 on_unknown: keys.on_unknown.unwrap_or(OnUnknown::Resend),
                 probe: keys.probe.unwrap_or(PROBE),
                 rate: keys.rate,
+                dkim: keys.dkim.take().map(|keys| dkim(keys, base)).transpose()?,
                 kind: Kind::Smtp(Box::new(smtp(name, keys, base)?)),
             }
         }
         "sendmail" => {
-            let keys: SendmailKeys = keys(section)?;
+            let mut keys: SendmailKeys = keys(section)?;
             Backend {
                 permanent: keys.permanent.unwrap_or(delivery.permanent),
                 on_unknown: keys.on_unknown.unwrap_or(OnUnknown::Hold),
                 probe: keys.probe.unwrap_or(PROBE),
                 rate: keys.rate,
+                dkim: keys.dkim.take().map(|keys| dkim(keys, base)).transpose()?,
                 kind: Kind::Sendmail(sendmail(name, keys, base)?),
             }
         }
         "file" => {
-            let keys: FileKeys = keys(section)?;
+            let mut keys: FileKeys = keys(section)?;
             Backend {
                 permanent: keys.permanent.unwrap_or(delivery.permanent),
                 on_unknown: keys.on_unknown.unwrap_or(OnUnknown::Hold),
                 probe: keys.probe.unwrap_or(PROBE),
                 rate: None,
+                dkim: keys.dkim.take().map(|keys| dkim(keys, base)).transpose()?,
                 kind: Kind::File(file(name, keys, base)?),
             }
         }
@@ -284,6 +301,29 @@ fn token_command(
                 .to_owned(),
         ),
     }
+}
+
+fn dkim(keys: DkimKeys, base: &Path) -> Result<DkimSettings, String> {
+    let key = match (keys.key_file, keys.key_env) {
+        (Some(path), None) => SecretSource::File(base.join(path)),
+        (None, Some(name)) => SecretSource::Env(name),
+        (Some(_), Some(_)) => {
+            return Err("dkim.key_file and dkim.key_env: only one of them".to_owned());
+        }
+        (None, None) => {
+            return Err(
+                "dkim needs a private key: name its file with key_file, or a variable with key_env"
+                    .to_owned(),
+            );
+        }
+    };
+    let settings = DkimSettings {
+        domain: keys.domain,
+        selector: keys.selector,
+        key,
+    };
+    settings.check()?;
+    Ok(settings)
 }
 
 fn sendmail(name: &str, keys: SendmailKeys, base: &Path) -> Result<SendmailSettings, String> {

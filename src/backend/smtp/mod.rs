@@ -29,6 +29,7 @@ pub use settings::{Credentials, Proof, SettingsError, SmtpSettings, Timeouts, Tl
 
 use self::{connection::Connection, session::SmtpSession, tls::Trust, token::Tokens};
 use crate::{
+    backend::dkim::Dkim,
     delivery::{Backend, Session, Trouble},
     message::Message,
 };
@@ -39,6 +40,7 @@ pub struct Smtp {
     settings: Arc<SmtpSettings>,
     trust: Trust,
     tokens: Tokens,
+    dkim: Option<Arc<Dkim>>,
 }
 
 impl Smtp {
@@ -49,7 +51,14 @@ impl Smtp {
             trust: Trust::new(settings.ca_file.clone()),
             tokens: Tokens::default(),
             settings: Arc::new(settings),
+            dkim: None,
         })
+    }
+
+    /// The same, with messages signed if there is a key.
+    #[must_use]
+    pub fn signing(self, dkim: Option<Arc<Dkim>>) -> Self {
+        Self { dkim, ..self }
     }
 }
 
@@ -67,6 +76,7 @@ impl Backend for Smtp {
         Ok(Box::new(SmtpSession::new(
             Arc::clone(&self.settings),
             connection,
+            self.dkim.clone(),
         )))
     }
 

@@ -7,7 +7,7 @@ use super::{
     transaction::Transaction,
 };
 use crate::{
-    backend::mime::MimeBuilder,
+    backend::{dkim::Dkim, mime::MimeBuilder},
     delivery::{Batch, Desk, Ended, Session, Trouble},
 };
 
@@ -43,11 +43,15 @@ pub(super) enum Flow {
 }
 
 impl SmtpSession {
-    pub(super) fn new(settings: Arc<SmtpSettings>, connection: Connection) -> Self {
+    pub(super) fn new(
+        settings: Arc<SmtpSettings>,
+        connection: Connection,
+        dkim: Option<Arc<Dkim>>,
+    ) -> Self {
         Self {
             settings,
             connection,
-            mime: MimeBuilder::new(),
+            mime: MimeBuilder::new(dkim),
             begun: 0,
             proven: false,
             state: State::Ready,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     backend::{
-        lines::lines,
+        lines::{header_and_body, lines},
         mime::{self, BuildError, MimeBuilder},
     },
     delivery::{Batch, Desk, Report},
@@ -146,7 +146,7 @@ impl Transaction {
             return Err(Exclusion::Utf8(sender.to_owned()));
         }
         // What is neither ASCII nor UTF-8 no extension allows: it goes as it is.
-        let header = header_of(&built.bytes);
+        let (header, _) = header_and_body(&built.bytes);
         let utf8_header = eight_bit && !header.is_ascii() && str::from_utf8(header).is_ok();
         let mut utf8 = utf8_header || !sender.is_ascii();
 
@@ -343,12 +343,6 @@ fn exclude(
 
 fn is_ascii(address: &Address) -> bool {
     AsRef::<str>::as_ref(address).is_ascii()
-}
-
-/// The header section, without the empty line.
-fn header_of(message: &[u8]) -> &[u8] {
-    let end = message.windows(4).position(|four| four == b"\r\n\r\n");
-    &message[..end.unwrap_or(message.len())]
 }
 
 /// The message as it crosses the wire, and its size before that (RFC 1870: without the doubled dots and the final one). Dots at the begin of
