@@ -99,8 +99,16 @@ fn the_sample_config_is_the_defaults() {
 #[test]
 fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
     let path = Path::new("/etc/postroom/config.toml");
-    // Of the two places for a password only one may be named.
-    let all = uncommented().replace("password_env = ", "# ");
+    // Of the proofs of who we are only one may be named, and of the places for a key.
+    let mut all = uncommented();
+    for other in [
+        "password_env = ",
+        "token_command = ",
+        "token_lifetime = ",
+        "key_env = ",
+    ] {
+        all = all.replace(other, "# ");
+    }
     let switched_on = Config::parse(&all, path).unwrap_or_else(|error| panic!("{error}\n{all}"));
     // What has no default, or none that a sample can show.
     let least = "
@@ -114,6 +122,12 @@ fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
         from = \"no-reply@example.com\"
         helo = \"app.example.com\"
         rate = \"50/s\"
+        [backends.email.dkim]
+        domain = \"example.com\"
+        selector = \"autumn\"
+        key_file = \"/etc/postroom/dkim.pem\"
+        [backends.local]
+        kind = \"sendmail\"
         [backends.disk]
         kind = \"file\"
         [retention]
