@@ -35,8 +35,8 @@ pub(super) enum NoProgram {
     Missing(PathBuf),
     #[error("there is no program {} in any folder of PATH", .0.display())]
     NotInPath(PathBuf),
-    #[error("the program {} may not be executed", path.display())]
-    NotExecutable { path: PathBuf, source: io::Error },
+    #[error("the program {} may not be executed: {why}", path.display())]
+    NotExecutable { path: PathBuf, why: io::Error },
 }
 
 /// Where a program is: a bare name is looked for in PATH, as a shell does it.
@@ -53,16 +53,16 @@ pub(super) fn find(program: &Path) -> Result<PathBuf, NoProgram> {
 fn executable(path: PathBuf) -> Result<PathBuf, NoProgram> {
     match path.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(NoProgram::Missing(path)),
-        Err(source) => Err(NoProgram::NotExecutable { path, source }),
+        Err(why) => Err(NoProgram::NotExecutable { path, why }),
         Ok(found) if !found.is_file() => Err(NoProgram::NotExecutable {
             path,
-            source: io::Error::other("it is no file"),
+            why: io::Error::other("it is no file"),
         }),
         Ok(_) => match access(&path, Access::EXEC_OK) {
             Ok(()) => Ok(path),
             Err(error) => Err(NoProgram::NotExecutable {
                 path,
-                source: error.into(),
+                why: error.into(),
             }),
         },
     }

@@ -191,7 +191,7 @@ fn trouble(failure: Failure) -> Trouble {
 #[derive(Debug, thiserror::Error)]
 enum Fault {
     #[error("{0} (name one with `program`, or install one)")]
-    Look(#[source] program::NoProgram),
+    Look(program::NoProgram),
     #[error("the program could not be started")]
     Start(#[source] io::Error),
     #[error("the message cannot be put into a temporary file for the program")]

@@ -28,7 +28,7 @@ pub(super) struct Token {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenError {
     #[error("token_command: {0}")]
-    NoProgram(#[source] NoProgram),
+    NoProgram(NoProgram),
     #[error("the program that token_command names could not be started")]
     Start(#[source] io::Error),
     #[error("the program that token_command names {end}{}", last.as_ref().map(|last| format!(": {last}")).unwrap_or_default())]
