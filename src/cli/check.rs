@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     backend::{Proof, SecretSource},
-    config::{Config, Kind},
+    config::{Backend, Config, Kind},
     message::DisplayText,
     store::{Finding, POINTS, Reader},
 };
@@ -125,12 +125,12 @@ fn configured(config: Result<&Config, &anyhow::Error>) -> Finding {
                 .to_owned()
         }
     };
-    let secret = |kind: &Kind| secret_of(kind).is_none_or(|secret| secret.check().is_ok());
+    let unlocked = |backend| secrets_of(backend).all(|secret| secret.check().is_ok());
     let faults: Vec<_> = config
         .backends
         .iter()
         // What is wrong with a secret is told at its own point.
-        .filter(|(_, backend)| secret(&backend.kind))
+        .filter(|(_, backend)| unlocked(backend))
         .filter_map(|(name, backend)| way(name, backend, config).err())
         .map(|error| format!("{error:#}"))
         .collect();
@@ -141,23 +141,28 @@ fn configured(config: Result<&Config, &anyhow::Error>) -> Finding {
     }
 }
 
-fn secret_of(kind: &Kind) -> Option<&SecretSource> {
-    match kind {
-        Kind::Smtp(settings) => match settings.credentials.as_ref().map(|login| &login.proof) {
-            Some(Proof::Password(source)) => Some(source),
-            _ => None,
-        },
-        Kind::File(_) | Kind::Sendmail(_) => None,
-    }
+/// Every secret that a backend needs.
+fn secrets_of(backend: &Backend) -> impl Iterator<Item = &SecretSource> {
+    let login = match &backend.kind {
+        Kind::Smtp(settings) => settings.credentials.as_ref(),
+        Kind::Sendmail(_) | Kind::File(_) => None,
+    };
+    login
+        .and_then(|login| match &login.proof {
+            Proof::Password(source) => Some(source),
+            Proof::Token(_) => None,
+        })
+        .into_iter()
 }
 
 /// Secrets' files can be read, by their owner alone. A variable may be set only where `run` is started.
 fn secrets(config: &Config) -> Finding {
     let (mut well, mut wrong) = (Vec::new(), Vec::new());
-    for (name, backend) in &config.backends {
-        let Some(source) = secret_of(&backend.kind) else {
-            continue;
-        };
+    let named = config
+        .backends
+        .iter()
+        .flat_map(|(name, backend)| secrets_of(backend).map(move |source| (name, source)));
+    for (name, source) in named {
         match (source, source.check()) {
             (SecretSource::Env(variable), Err(_)) => well.push(format!(
                 "{name}: {variable} is not set here, and has to be where `run` or `deliver` is started"
