@@ -150,8 +150,10 @@ mod tests {
     /// A store with the first schema and one line of audit.
     fn first(folder: &Path) -> (PathBuf, Connection) {
         let path = folder.join("postroom.db");
-        drop(Store::create(&path).unwrap());
-        let (path, conn) = connect(&path, false).unwrap();
+        std::fs::write(&path, "").unwrap();
+        let (path, mut conn) = connect(&path, false).unwrap();
+        conn.pragma_update(None, "journal_mode", "WAL").unwrap();
+        apply(&mut conn, &[Migration::adds(SPINE)]).unwrap();
         conn.execute("INSERT INTO audit (at, who, action, target, count) VALUES (1, 'anna', 'hold', 'all', 3)", [])
             .unwrap();
         (path, conn)
