@@ -30,13 +30,13 @@ const LARGE: usize = 1 << 20;
 fn alone<T: Send>(build: impl Fn() -> T + Sync) -> T {
     static BUILDING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = BUILDING.lock();
-    let built = thread::scope(|scope| {
+    let ended = thread::scope(|scope| {
         let builder = thread::Builder::new().name("large-message".to_owned());
         let thread = builder.spawn_scoped(scope, &build).ok()?;
         Some(thread.join())
     });
-    match built {
-        Some(Ok(built)) => built,
+    match ended {
+        Some(Ok(result)) => result,
         Some(Err(panic)) => resume_unwind(panic),
         // No thread to be had: here, then.
         None => build(),
