@@ -12,6 +12,7 @@ mod connection;
 mod envelope;
 mod failure;
 mod features;
+mod lookup;
 mod opening;
 mod reply;
 mod session;

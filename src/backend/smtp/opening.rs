@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     io,
-    net::{TcpStream, ToSocketAddrs as _},
+    net::TcpStream,
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,7 @@ use super::{
     connection::Connection,
     failure::{Facts, LinkError, Phase, Scene},
     features::Features,
+    lookup,
     reply::Reply,
     settings::{SmtpSettings, Tls},
     tls::{self, Trust, TrustError},
@@ -209,14 +210,14 @@ impl Connection {
 /// Tries the server's addresses one after the other; each gets its share of the time that is left.
 fn connect(settings: &SmtpSettings) -> Result<Stream, OpenFault> {
     let host = &settings.host;
-    let addresses: Vec<_> = (host.as_str(), settings.port)
-        .to_socket_addrs()
-        .map_err(|source| OpenFault::Lookup {
-            host: host.clone(),
-            source,
-        })?
-        .collect();
     let until = Instant::now() + settings.timeouts.connect;
+    let addresses =
+        lookup::addresses(host, settings.port, settings.timeouts.connect).map_err(|source| {
+            OpenFault::Lookup {
+                host: host.clone(),
+                source,
+            }
+        })?;
     let mut last = None;
     for (index, address) in addresses.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
@@ -240,7 +241,12 @@ fn connect(settings: &SmtpSettings) -> Result<Stream, OpenFault> {
             }
         }
     }
-    Err(last.unwrap_or_else(|| OpenFault::NoAddress(host.clone())))
+    Err(match last {
+        Some(fault) => fault,
+        None if addresses.is_empty() => OpenFault::NoAddress(host.clone()),
+        // The lookup took it all.
+        None => OpenFault::Link(LinkError::TimedOut(settings.timeouts.connect)),
+    })
 }
 
 /// Why a connection could not be opened, where the server did not just say no.

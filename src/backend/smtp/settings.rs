@@ -62,7 +62,7 @@ pub struct TokenCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
-    /// Name lookup excepted, until the TCP connection stands.
+    /// Until the TCP connection stands, the lookup of the name included.
     #[serde(deserialize_with = "duration::read")]
     pub connect: Duration,
     /// Until the greeting; also for each step until MAIL: EHLO, the TLS handshake, AUTH.
