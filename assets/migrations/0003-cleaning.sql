@@ -26,3 +26,13 @@ CREATE TABLE spent_key (
     spent_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX spent_key_at ON spent_key (spent_at);
+
+-- Words of deleted receivers, to be taken out of the text index in small steps behind the writers. Until then it proposes receivers that are not there.
+CREATE TABLE search_stale (
+    id INTEGER PRIMARY KEY
+) STRICT;
+CREATE TRIGGER receiver_search_stale AFTER DELETE ON receiver WHEN old.id <= (SELECT upto FROM search_progress) BEGIN
+    INSERT OR IGNORE INTO search_stale (id) VALUES (old.id);
+END;
+-- The index is merged in steps of its own: FTS5 would do it within a write, and for longer than others should wait.
+INSERT INTO search (search, rank) VALUES ('automerge', 0);

@@ -131,13 +131,9 @@ fn list(ids: &[i64]) -> String {
     id_list(ids.iter().copied().map(ReceiverId))
 }
 
-/// Takes receivers out (a JSON list of their numbers), but for those that are being sent, with their attempts and their place in the text index; the
-/// counters follow by their triggers.
+/// Takes receivers out (a JSON list of their numbers), but for those that are being sent, with their attempts. The counters and the text index follow
+/// by their triggers.
 pub(super) fn remove_receivers(tx: &Connection, ids: &str) -> rusqlite::Result<u64> {
-    tx.prepare_cached(
-        "DELETE FROM search WHERE rowid IN (SELECT id FROM receiver WHERE id IN (SELECT value FROM json_each(?)) AND phase IS NOT 2)",
-    )?
-    .execute([ids])?;
     let removed = tx
         .prepare_cached(
             "DELETE FROM receiver WHERE id IN (SELECT value FROM json_each(?)) AND phase IS NOT 2",

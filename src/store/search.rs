@@ -1,7 +1,7 @@
 //! The text index: trigrams of subject, user and identity.
 //!
 //! Text is folded here before it goes in and before it is asked for, so that both sides agree. The index only proposes rows; every proposed row
-//! is checked against the text itself.
+//! is checked against the text itself. It is filled, emptied and merged in small steps behind the writers.
 
 use rusqlite::params;
 
@@ -9,6 +9,9 @@ use super::{Store, StoreError, error::explain};
 
 /// More trigrams than this narrow no further, as every row is checked anyway.
 const TRIGRAMS: usize = 12;
+
+/// Pages that a merge writes at once: a few milliseconds of the write lock, as each has some thousand entries.
+const MERGED: i64 = 4;
 
 /// How text is compared: lower case.
 pub(super) fn fold(text: &str) -> String {
@@ -68,6 +71,37 @@ impl Store {
                 tx.execute("UPDATE search_progress SET upto = ?", [last])?;
             }
             Ok(added)
+        })
+    }
+
+    /// Takes up to `limit` deleted receivers out of the text index; returns how many it took. Zero: nothing is left to do.
+    pub(super) fn unindex_some(&self, limit: usize) -> Result<usize, StoreError> {
+        let any = self
+            .writer()
+            .prepare_cached("SELECT 1 FROM search_stale")
+            .and_then(|mut stale| stale.exists([]))
+            .map_err(|error| explain(&self.path, error))?;
+        if !any {
+            return Ok(0);
+        }
+        self.write_unflushed(|tx| {
+            const SOME: &str = "SELECT id FROM search_stale ORDER BY id LIMIT ?";
+            tx.prepare_cached(&format!("DELETE FROM search WHERE rowid IN ({SOME})"))?
+                .execute([limit as i64])?;
+            tx.prepare_cached(&format!("DELETE FROM search_stale WHERE id IN ({SOME})"))?
+                .execute([limit as i64])
+        })
+    }
+
+    /// Merges some of the text index, which makes it faster to ask and drops what was taken out, once that is a tenth; returns whether there may be more
+    /// to do. What was taken out is passed over without being counted as work, so take out no more while there is something to merge.
+    pub(super) fn merge_some(&self) -> Result<bool, StoreError> {
+        self.write_unflushed(|tx| {
+            let before = tx.total_changes();
+            tx.prepare_cached("INSERT INTO search (search, rank) VALUES ('merge', ?)")?
+                .execute([MERGED])?;
+            // https://sqlite.org/fts5.html#the_merge_command: less than two changes are none.
+            Ok(tx.total_changes() - before >= 2)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What has to be done behind the writers: moving the log into the database file, filling the text index, and making the file smaller after deletions.
+//! What has to be done behind the writers: moving the log into the database file, keeping the text index, and making the file smaller after deletions.
 
 use std::{
     sync::{
@@ -14,6 +14,9 @@ use super::{Store, StoreError, connect, error::explain, pace::GAP, space::WORTH}
 
 /// Receivers a step: a few milliseconds of the write lock.
 const STEP: usize = 50;
+
+/// Steps of merging the text index that follow one of filling it: as much as filling calls for, on the average.
+const MERGES: u32 = 8;
 
 /// From this many pages the log is moved.
 const LOG_PAGES: i64 = 2_000;
@@ -42,14 +45,17 @@ impl Upkeep {
         let thread = std::thread::Builder::new()
             .name("upkeep".to_owned())
             .spawn(move || {
-                let (mut pause, mut shrinking) = (Duration::ZERO, false);
+                let (mut pause, mut merging, mut shrinking) = (Duration::ZERO, true, false);
                 while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                     let began = Instant::now();
                     let added = store.index_some(STEP).unwrap_or(0) > 0;
+                    let merges = if added || merging { merge(&store) } else { 0 };
+                    let taken = merges < MERGES && store.unindex_some(STEP).unwrap_or(0) > 0;
+                    merging = taken || merges == MERGES;
                     let shrank = shrinking || store.free_pages().is_ok_and(|free| free >= WORTH);
                     shrinking = shrank && store.vacuum_some().is_ok_and(|left| left > 0);
-                    let took = began.elapsed();
-                    pause = match (added || shrank, sending.load(Ordering::Relaxed)) {
+                    let took = began.elapsed().saturating_sub(GAP * merges);
+                    pause = match (added || merging || shrank, sending.load(Ordering::Relaxed)) {
                         (false, _) => Duration::from_millis(250),
                         (true, true) => took * 19,
                         (true, false) => took.max(GAP),
@@ -87,6 +93,18 @@ impl Drop for Upkeep {
 /// While the log is moved whole no writer gets in: a reader that takes its time, such as a backup, must not stop them for long.
 fn wait_for_readers(tries: i32) -> bool {
     tries < 8 && super::wait_for_lock(tries)
+}
+
+/// Merges the text index in a few steps with gaps that let others in; returns how many there were to do.
+fn merge(store: &Store) -> u32 {
+    let steps = (0..MERGES).take_while(|_| {
+        let more = store.merge_some().unwrap_or(false);
+        if more {
+            std::thread::sleep(GAP);
+        }
+        more
+    });
+    steps.count() as u32
 }
 
 /// Moves the log when it is long enough to be worth it, or when it is asked for. What cannot be done now is done next time.
