@@ -343,6 +343,8 @@ fn run_keeps_the_retention_and_touches_nothing_else() {
     created(&postroom, days_ago(900));
     age("UPDATE receiver SET sent_at = ? WHERE id = 1", 89);
     age("UPDATE receiver SET error_at = ? WHERE id = 2", 364);
+    // Sent long ago, and held since it is to be sent again.
+    age("UPDATE receiver SET sent_at = ? WHERE id = 4", 800);
     let kept = |sent: &str, error: &str| {
         Setup::new()
             .file("disk")

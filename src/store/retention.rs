@@ -30,17 +30,48 @@ pub struct Retention {
     pub error: Option<Duration>,
 }
 
-/// Those whose time is over, one walk of an index each.
-const SENT: &str = "SELECT id, message_id, content_id FROM receiver INDEXED BY receiver_sent
-    WHERE sent_at <= ? AND state >= 12 ORDER BY sent_at LIMIT ?";
-const ERROR: &str = "SELECT id, message_id, content_id FROM receiver INDEXED BY receiver_error
-    WHERE error_at <= ? ORDER BY error_at LIMIT ?";
+/// Receivers of one status, by the time that counts.
+struct Rule {
+    name: &'static str,
+    /// The index that is walked, and the time that it has.
+    index: &'static str,
+    time: &'static str,
+    states: &'static str,
+    kept: Duration,
+}
+
+impl Rule {
+    /// Those whose time is over, after the time and the number `?2` and `?3`.
+    fn over(&self) -> String {
+        let Self {
+            index,
+            time,
+            states,
+            ..
+        } = self;
+        format!(
+            "SELECT {time}, id, message_id, content_id FROM receiver INDEXED BY {index}
+             WHERE {time} IS NOT NULL AND {time} <= ?1 AND ({time}, id) > (?2, ?3) AND {states} ORDER BY {time}, id LIMIT ?4"
+        )
+    }
+}
 
 impl Retention {
-    /// What goes, and when it would have to be from.
-    fn rules(self, now: Timestamp) -> Vec<(&'static str, &'static str, Timestamp)> {
-        let sent = self.sent.map(|kept| ("sent", SENT, now - kept));
-        let error = self.error.map(|kept| ("error", ERROR, now - kept));
+    fn rules(self) -> Vec<Rule> {
+        let sent = self.sent.map(|kept| Rule {
+            name: "sent",
+            index: "receiver_sent",
+            time: "sent_at",
+            states: "state BETWEEN 12 AND 13",
+            kept,
+        });
+        let error = self.error.map(|kept| Rule {
+            name: "error",
+            index: "receiver_error",
+            time: "error_at",
+            states: "state BETWEEN 6 AND 11",
+            kept,
+        });
         sent.into_iter().chain(error).collect()
     }
 
@@ -61,33 +92,49 @@ impl Store {
         now: Timestamp,
         pause: &mut dyn FnMut(Duration) -> ControlFlow<()>,
     ) -> Result<u64, StoreError> {
-        let rules = retention.rules(now);
+        let rules = retention.rules();
         let words: Vec<_> = rules
             .iter()
-            .map(|(what, _, until)| {
-                let until = until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-                format!("{what} until {until}")
+            .map(|rule| {
+                let until = (now - rule.kept).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+                format!("{} until {until}", rule.name)
             })
             .collect();
         let words = words.join(", ");
         let mut line = audit::Line::new(now, "postroom", "retention", &words);
+        let reader = self.reader()?;
         let (mut pace, mut gone) = (Pace::new(), 0);
-        for (_, over, until) in rules {
-            loop {
-                let step = self.write(|tx| {
+        for rule in rules {
+            let (over, mut after) = (rule.over(), (i64::MIN, 0));
+            // Found without the lock: who was sent long ago and waits again stands in the way.
+            while let Some(found) = reader.run(|conn| {
+                let until = millis(now - rule.kept);
+                let found: Vec<[i64; 4]> = conn
+                    .prepare_cached(&over)?
+                    .query_map(
+                        params![until, after.0, after.1, pace.rows() as i64],
+                        |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]),
+                    )?
+                    .collect::<Result<_, _>>()?;
+                Ok(Some(found).filter(|found| !found.is_empty()))
+            })? {
+                if let Some([at, id, ..]) = found.last() {
+                    after = (*at, *id);
+                }
+                let (removed, written, began) = self.write(|tx| {
                     let began = Instant::now();
-                    let removed = remove_some(tx, over, until, pace.rows(), now)?;
+                    let removed = remove(tx, &rule, &found, now)?;
                     let written = match removed {
                         0 => None,
                         n => Some(line.write(tx, gone + n, None)?),
                     };
                     Ok((removed, written, began))
-                });
-                let (removed, written, began) = step?;
-                let Some(id) = written else { break };
+                })?;
                 pace.held_since(began);
-                line.written(id);
                 gone += removed;
+                if let Some(id) = written {
+                    line.written(id);
+                }
                 if pause(pace.leisure()).is_break() {
                     return Ok(gone);
                 }
@@ -102,26 +149,24 @@ impl Store {
     }
 }
 
-fn remove_some(
+/// Takes those of them out that still are what they were found as.
+fn remove(
     tx: &Connection,
-    over: &str,
-    until: Timestamp,
-    most: usize,
+    rule: &Rule,
+    found: &[[i64; 4]],
     now: Timestamp,
 ) -> rusqlite::Result<u64> {
-    let found: Vec<[i64; 3]> = tx
-        .prepare_cached(over)?
-        .query_map(params![millis(until), most as i64], |row| {
-            Ok([row.get(0)?, row.get(1)?, row.get(2)?])
-        })?
-        .collect::<Result<_, _>>()?;
-    if found.is_empty() {
-        return Ok(0);
-    }
     let list = |column: usize| id_list(found.iter().map(|row| ReceiverId(row[column])));
-    let removed = remove_receivers(tx, &list(0))?;
-    remove_messages(tx, &list(1), now)?;
-    remove_contents(tx, &list(2))?;
+    let still: Vec<ReceiverId> = tx
+        .prepare_cached(&format!(
+            "SELECT id FROM receiver WHERE id IN (SELECT value FROM json_each(?)) AND {}",
+            rule.states
+        ))?
+        .query_map([list(1)], |row| Ok(ReceiverId(row.get(0)?)))?
+        .collect::<Result<_, _>>()?;
+    let removed = remove_receivers(tx, &id_list(still))?;
+    remove_messages(tx, &list(2), now)?;
+    remove_contents(tx, &list(3))?;
     Ok(removed)
 }
 
