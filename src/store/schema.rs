@@ -283,4 +283,32 @@ mod tests {
         assert_eq!(migrate(&mut conn).unwrap(), SCHEMA);
         assert_eq!(version(&conn).unwrap(), SCHEMA);
     }
+
+    #[test]
+    fn receivers_from_before_the_stretches_are_in_them() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        apply(&mut conn, &MIGRATIONS[..1]).unwrap();
+        conn.execute_batch(
+            "INSERT INTO kind VALUES (1, 'feedback');
+             INSERT INTO backend (id, name, changed_at) VALUES (1, 'email', 0);
+             INSERT INTO content VALUES (1, zeroblob(32), 'subject', 0, x'00');
+             INSERT INTO message (id, key, digest, kind_id, headers, created_at, metadata, raw) VALUES (1, 'key', zeroblob(32), 1, '[]', 0, '{}', 0);
+             INSERT INTO receiver (id, message_id, kind_id, backend_id, content_id, created_at, identity, language, metadata, priority, uid, state, sent_at)
+                 SELECT value, 1, 1, 1, 1, value << 22, 'a@example.com', 'en', '{}', 0, 'uid', 11, CASE value WHEN 4097 THEN 7 << 22 END
+                 FROM (SELECT 5 AS value UNION SELECT 9 UNION SELECT 4097);",
+        )
+        .unwrap();
+        migrate(&mut conn).unwrap();
+        let stretches: Vec<String> = conn
+            .prepare(
+                "SELECT number || ': ' || created_from || '-' || created_to || ', ' || coalesce(sent_from || '-' || sent_to, 'none')
+                 FROM stretch ORDER BY number",
+            )
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(stretches, ["0: 5-9, none", "1: 4097-4097, 7-7"]);
+    }
 }
