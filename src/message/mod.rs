@@ -3,6 +3,7 @@
 mod attempt;
 mod cause;
 mod content;
+mod html;
 mod id;
 mod parse;
 mod receiver;
@@ -14,6 +15,7 @@ mod text;
 pub use attempt::{Attempt, Outcome};
 pub use cause::Cause;
 pub use content::{Body, Content};
+pub(crate) use html::html_as_text;
 pub use id::{AttemptId, CauseId, ContentId, JobId, MessageId, ReceiverId};
 pub use parse::{BackendFacts, SubmissionError, SubmitDefaults};
 pub(crate) use parse::{LONGEST_HEADER_NAME, OWN_HEADERS};
