@@ -22,6 +22,7 @@ pub mod state;
 pub mod terminal;
 mod text;
 pub mod theme;
+pub mod traceback;
 pub mod update;
 pub mod view;
 
