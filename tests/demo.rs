@@ -117,7 +117,7 @@ fn the_demo_shows_every_state_and_tells_the_truth_about_what_arrived() {
         );
         assert_eq!(u64::from(row.sent_count), of(Outcome::Accepted));
         unknown += of(Outcome::Unknown);
-        if !detail.content.is_raw() {
+        if !reader.content_of(row.id).unwrap().unwrap().is_raw() {
             let key = (detail.uid.raw().to_owned(), row.identity.raw().to_owned());
             let arrived = copies.remove(&key).unwrap_or_default();
             // Here the server took every message whose answer it kept to itself.

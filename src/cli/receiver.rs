@@ -75,15 +75,16 @@ pub(super) struct DetailJson<'a> {
     actions: Vec<AuditJson<'a>>,
 }
 
-impl<'a> From<&'a Detail> for DetailJson<'a> {
-    fn from(detail: &'a Detail) -> Self {
+impl<'a> DetailJson<'a> {
+    /// A receiver and what its message says.
+    pub(super) fn of(detail: &'a Detail, content: &Content) -> Self {
         Self {
             receiver: (&detail.row).into(),
             message_status: detail.message_status,
             from: detail.from.as_ref().map(Text::raw),
             created_by: detail.created_by.as_ref().map(Text::raw),
             uid: detail.uid.raw(),
-            content: content(&detail.content),
+            content: content_json(content),
             metadata: together(&detail.message_metadata, &detail.receiver_metadata),
             message_metadata: &detail.message_metadata,
             receiver_metadata: &detail.receiver_metadata,
@@ -93,7 +94,7 @@ impl<'a> From<&'a Detail> for DetailJson<'a> {
     }
 }
 
-fn content(content: &Content) -> Value {
+fn content_json(content: &Content) -> Value {
     match &content.body {
         Body::Parts { text, html } => {
             json!({"subject": content.subject, "text": text, "html": html})

@@ -1,6 +1,6 @@
 use std::io::{self, BufWriter, Write};
 
-use anyhow::anyhow;
+use anyhow::bail;
 use clap::value_parser;
 use lettre::message::Mailbox;
 use mail_parser::MessageParser;
@@ -12,7 +12,7 @@ use super::{
     receiver::DetailJson,
 };
 use crate::{
-    message::{Attempt, Body, Delivery, DisplayText, Outcome, ReceiverId, Text},
+    message::{Attempt, Body, Content, Delivery, DisplayText, Outcome, ReceiverId, Text},
     store::Detail,
 };
 
@@ -31,22 +31,21 @@ pub(super) struct Args {
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let reader = globals.look(&config)?;
-    let detail = reader.detail(ReceiverId(args.id))?.ok_or_else(|| {
-        anyhow!(
-            "there is no receiver {}: `postroom list` shows which there are",
-            args.id
-        )
-    })?;
+    let id = ReceiverId(args.id);
+    // Its content never changes, so it may be read after the rest.
+    let (Some(detail), Some(content)) = (reader.detail(id)?, reader.content_of(id)?) else {
+        bail!("there is no receiver {id}: `postroom list` shows which there are");
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
-        Format::Json => json_line(&mut out, &DetailJson::from(&detail))?,
-        Format::Text => text(&mut out, &detail)?,
+        Format::Json => json_line(&mut out, &DetailJson::of(&detail, &content))?,
+        Format::Text => text(&mut out, &detail, &content)?,
     }
     out.flush()?;
     Ok(0)
 }
 
-fn text(out: &mut dyn Write, detail: &Detail) -> io::Result<()> {
+fn text(out: &mut dyn Write, detail: &Detail, content: &Content) -> io::Result<()> {
     let row = &detail.row;
     let state = format!("{}, {}", row.state.status(), row.state.reason());
     let mut field = |name: &str, value: &DisplayText| -> io::Result<()> {
@@ -85,7 +84,7 @@ fn text(out: &mut dyn Write, detail: &Detail) -> io::Result<()> {
     field("From", &shown(&detail.from))?;
     field("Created", &time(Some(row.created_at)))?;
     field("Created by", &shown(&detail.created_by))?;
-    match message_id(detail) {
+    match message_id(detail, content) {
         Some(id) => field("Message-ID", &plain(id))?,
         None => field("Uid", &detail.uid.shown())?,
     }
@@ -100,7 +99,7 @@ fn text(out: &mut dyn Write, detail: &Detail) -> io::Result<()> {
         let (at, who) = (local_exact(action.at), action.who.shown());
         writeln!(out, "  {at} {}, by {who}", action.action.shown())?;
     }
-    match &detail.content.body {
+    match &content.body {
         Body::Parts { text, .. } => {
             writeln!(out, "\nContent")?;
             block(out, &DisplayText::lines(text))
@@ -130,11 +129,11 @@ fn raw(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// What the message calls itself where it arrives: `<uid@domain of From>`, or what a raw message brought along.
-fn message_id(detail: &Detail) -> Option<String> {
+fn message_id(detail: &Detail, content: &Content) -> Option<String> {
     let domain_of = |from: &str| Some(from.parse::<Mailbox>().ok()?.email.domain().to_owned());
     let ours = |domain: String| format!("<{}@{domain}>", detail.uid.raw());
     let given = || domain_of(detail.from.as_ref()?.raw());
-    let Body::Raw(bytes) = &detail.content.body else {
+    let Body::Raw(bytes) = &content.body else {
         return given().map(ours);
     };
     let message = MessageParser::default().parse_headers(bytes)?;

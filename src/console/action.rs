@@ -6,8 +6,9 @@ use std::fmt;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
+    detail::Tab,
     layout::Focus,
-    state::{Marks, State},
+    state::{Marks, Overlay, State},
 };
 
 /// What a key can mean.
@@ -41,6 +42,30 @@ pub enum Command {
     Back,
     NextTab,
     PreviousTab,
+    TabTraceback,
+    TabTranscript,
+    TabContent,
+    TabHistory,
+    TabDetails,
+    NextPart,
+    PreviousPart,
+    Fold,
+    Wrap,
+    Right,
+    Left,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    Copy,
+    Pager,
+    Save,
+    CopyLine,
+    CopyTraceback,
+    CopyAll,
+    CopyCommand,
+    LeaveCopying,
+    Take,
+    Drop,
     NextAttempt,
     PreviousAttempt,
     NextReceiver,
@@ -66,16 +91,22 @@ pub enum Place {
     Question,
     /// The help.
     Help,
+    /// A line of text: words to look for, the name of a file.
+    Prompt,
+    /// The choice of what to copy.
+    Copying,
 }
 
 impl Place {
     /// Every place.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Table,
         Self::Detail,
         Self::Query,
         Self::Question,
         Self::Help,
+        Self::Prompt,
+        Self::Copying,
     ];
 
     /// Its name in a word.
@@ -86,6 +117,8 @@ impl Place {
             Self::Query => "query",
             Self::Question => "question",
             Self::Help => "help",
+            Self::Prompt => "line",
+            Self::Copying => "copying",
         }
     }
 
@@ -97,6 +130,8 @@ impl Place {
             Self::Query => "In the query line",
             Self::Question => "In a question",
             Self::Help => "In the help",
+            Self::Prompt => "In a line of text",
+            Self::Copying => "After the key that copies",
         }
     }
 }
@@ -311,10 +346,72 @@ fn previous_attempt(state: &State) -> Option<&'static str> {
     (state.pane.attempt == 0).then_some("this is the first attempt")
 }
 
+/// Lines that are broken have no sides to go to.
+fn runs_on(state: &State) -> Option<&'static str> {
+    (!state.pane.unwrapped).then_some("long lines are broken: w lets them run on")
+}
+
+fn has_frames(state: &State) -> Option<&'static str> {
+    (state.pane.tab != Tab::Traceback).then_some("only a traceback has frames")
+}
+
+fn has_parts(state: &State) -> Option<&'static str> {
+    if state.pane.tab != Tab::Content {
+        return Some("only the content has parts");
+    }
+    match &state.pane.content {
+        None => Some("it is still being read"),
+        Some(reading) if reading.parts.len() < 2 => Some("this content has but one part"),
+        Some(_) => None,
+    }
+}
+
+fn has_matches(state: &State) -> Option<&'static str> {
+    match &state.pane.search {
+        None => Some("nothing is looked for: / begins"),
+        Some(search) => match &search.hits {
+            None => Some("it is still being looked for"),
+            Some(hits) if hits.is_empty() => Some("nothing matches"),
+            Some(_) => None,
+        },
+    }
+}
+
+/// What leaves the pane must be in it.
+fn is_read(state: &State) -> Option<&'static str> {
+    let pane = &state.pane;
+    let reading = pane.tab == Tab::Content && pane.detail.is_some() && pane.content.is_none();
+    (pane.id.is_none() || reading).then_some("it is still being read")
+}
+
+/// In the pager Ctrl-Z stops the console too, and with it what it is sending.
+fn pager(state: &State) -> Option<&'static str> {
+    no_job(state).or_else(|| is_read(state))
+}
+
+fn copy_pane(state: &State) -> Option<&'static str> {
+    if let Some(Overlay::Copying { line: None }) = state.overlay {
+        return Some("enter opens the receiver first");
+    }
+    is_read(state)
+}
+
+fn copy_traceback(state: &State) -> Option<&'static str> {
+    let told = state
+        .attempt()
+        .map(|attempt| (&attempt.traceback, &attempt.error));
+    match told {
+        None => Some("it was not tried yet"),
+        Some((None, None)) => Some("this attempt has no traceback"),
+        Some(_) => None,
+    }
+}
+
 const TABLE_ONLY: &[Place] = &[Place::Table];
 const DETAIL_ONLY: &[Place] = &[Place::Detail];
 const BOTH: &[Place] = &[Place::Table, Place::Detail];
 const READING: &[Place] = &[Place::Table, Place::Detail, Place::Help];
+const LINES: &[Place] = &[Place::Table, Place::Detail, Place::Help, Place::Copying];
 
 macro_rules! table {
     ($($command:ident $name:literal $hint:literal [$($key:expr),*] $places:ident $footer:expr, $disabled:ident, $help:literal;)*) => {
@@ -335,6 +432,8 @@ macro_rules! table {
 const QUERY_ONLY: &[Place] = &[Place::Query];
 const QUESTION_ONLY: &[Place] = &[Place::Question];
 const HELP_ONLY: &[Place] = &[Place::Help];
+const PROMPT_ONLY: &[Place] = &[Place::Prompt];
+const COPYING_ONLY: &[Place] = &[Place::Copying];
 
 table! {
     Mark "mark" "mark" [Key::letter(' ')] TABLE_ONLY Some(4), mark_one,
@@ -350,7 +449,7 @@ table! {
     Open "open" "open" [Key::of(KeyCode::Enter)] TABLE_ONLY Some(3), needs_row,
         "Open the receiver: traceback, transcript, content, history, details.";
     Back "back" "back" [Key::of(KeyCode::Esc)] BOTH Some(3), something_open,
-        "Go back; in the table give up a range, then put away the last report.";
+        "Go back, from a search first; in the table give up a range, then put away the last report.";
     EditQuery "query" "filter" [Key::letter('/')] TABLE_ONLY Some(5), always,
         "Edit the query. Typing replaces it, an arrow or End edits it.";
     ShowAll "show-all" "all" [Key::letter('1')] TABLE_ONLY None, always,
@@ -363,9 +462,9 @@ table! {
         "Show those that somebody should look at.";
     ShowSent "show-sent" "sent" [Key::letter('5')] TABLE_ONLY None, always,
         "Show those that were accepted.";
-    Down "down" "down" [Key::letter('j'), Key::of(KeyCode::Down)] READING None, always,
+    Down "down" "down" [Key::letter('j'), Key::of(KeyCode::Down)] LINES None, always,
         "Go down a line.";
-    Up "up" "up" [Key::letter('k'), Key::of(KeyCode::Up)] READING None, always,
+    Up "up" "up" [Key::letter('k'), Key::of(KeyCode::Up)] LINES None, always,
         "Go up a line.";
     PageDown "page-down" "page down" [Key::of(KeyCode::PageDown), Key::ctrl('f')] READING None, always,
         "Go down a page.";
@@ -379,10 +478,44 @@ table! {
         "Go to the top: in the table, the newest receiver.";
     Bottom "bottom" "oldest" [Key::letter('G'), Key::of(KeyCode::End)] READING None, always,
         "Go to the bottom: in the table, the oldest receiver.";
-    NextTab "next-tab" "next tab" [Key::of(KeyCode::Tab), Key::letter('l'), Key::of(KeyCode::Right)] BOTH Some(9), needs_row,
+    NextTab "next-tab" "next tab" [Key::of(KeyCode::Tab), Key::letter('l')] BOTH Some(9), needs_row,
         "Show the next tab of the detail.";
-    PreviousTab "previous-tab" "tab back" [Key::of(KeyCode::BackTab), Key::letter('h'), Key::of(KeyCode::Left)] BOTH None, needs_row,
+    PreviousTab "previous-tab" "tab back" [Key::of(KeyCode::BackTab), Key::letter('h')] BOTH None, needs_row,
         "Show the previous tab of the detail.";
+    TabTraceback "tab-traceback" "traceback" [Key::letter('1')] DETAIL_ONLY None, always,
+        "Show what went wrong.";
+    TabTranscript "tab-transcript" "transcript" [Key::letter('2')] DETAIL_ONLY None, always,
+        "Show what was said to the server and by it.";
+    TabContent "tab-content" "content" [Key::letter('3')] DETAIL_ONLY None, always,
+        "Show what the message says.";
+    TabHistory "tab-history" "history" [Key::letter('4')] DETAIL_ONLY None, always,
+        "Show every attempt and what operators did, in order of time.";
+    TabDetails "tab-details" "details" [Key::letter('5')] DETAIL_ONLY None, always,
+        "Show everything else there is to know, metadata too.";
+    NextPart "next-part" "next part" [Key::letter('v')] DETAIL_ONLY Some(4), has_parts,
+        "Show the next part of the content: text, HTML as it looks, headers, source, attachments.";
+    PreviousPart "previous-part" "part back" [Key::letter('V')] DETAIL_ONLY None, has_parts,
+        "Show the part of the content before.";
+    Fold "fold" "fold" [Key::letter('z')] DETAIL_ONLY Some(14), has_frames,
+        "Show the frames of a traceback that are not the application's own, or fold them.";
+    Search "search" "search" [Key::letter('/')] DETAIL_ONLY Some(5), is_read,
+        "Look for words in the detail; with capitals their case counts.";
+    NextMatch "next-match" "next match" [Key::letter('n')] DETAIL_ONLY Some(3), has_matches,
+        "Go to the next match.";
+    PreviousMatch "previous-match" "match before" [Key::letter('N')] DETAIL_ONLY None, has_matches,
+        "Go to the match before.";
+    Wrap "wrap" "wrap" [Key::letter('w')] DETAIL_ONLY Some(15), always,
+        "Break long lines to fit, or let them run on.";
+    Right "right" "right" [Key::of(KeyCode::Right), Key::letter('>')] DETAIL_ONLY None, runs_on,
+        "Go to the right where long lines run on.";
+    Left "left" "left" [Key::of(KeyCode::Left), Key::letter('<')] DETAIL_ONLY None, runs_on,
+        "Go back to the left.";
+    Copy "copy" "copy" [Key::letter('y')] BOTH Some(8), always,
+        "Copy, through the terminal (OSC 52); the next key says what.";
+    Pager "pager" "pager" [Key::letter('p')] DETAIL_ONLY Some(13), pager,
+        "Read it in $PAGER, else less.";
+    Save "save" "save" [Key::letter('s')] DETAIL_ONLY Some(16), is_read,
+        "Save it in a file. Asks for the name, and before it writes over another.";
     PreviousAttempt "previous-attempt" "earlier" [Key::letter('[')] BOTH Some(10), previous_attempt,
         "Show the attempt before.";
     NextAttempt "next-attempt" "later" [Key::letter(']')] BOTH Some(11), next_attempt,
@@ -393,6 +526,20 @@ table! {
         "Show the previous receiver of the table.";
     Stop "stop" "stop" [Key::letter('x')] BOTH None, needs_job,
         "Stop the job that began last; what has not gone out is held, and release or resend continues it.";
+    CopyTraceback "copy-traceback" "traceback" [Key::letter('t')] COPYING_ONLY Some(1), copy_traceback,
+        "Copy the traceback of the attempt that is shown, else of the latest.";
+    CopyLine "copy-line" "line" [Key::letter('y'), Key::of(KeyCode::Enter)] COPYING_ONLY Some(3), copy_pane,
+        "Copy the line that is shown reversed.";
+    CopyAll "copy-all" "all of it" [Key::letter('a')] COPYING_ONLY Some(5), copy_pane,
+        "Copy all that the tab says.";
+    CopyCommand "copy-command" "command" [Key::letter('c')] COPYING_ONLY Some(2), always,
+        "Copy the command that prints the same: show with the number of the receiver, or list with the query.";
+    LeaveCopying "leave-copying" "back" [Key::of(KeyCode::Esc), Key::letter('q'), Key::ctrl('c')] COPYING_ONLY Some(4), always,
+        "Copy nothing.";
+    Take "take" "ok" [Key::of(KeyCode::Enter)] PROMPT_ONLY Some(2), always,
+        "Look for the words, or write the file.";
+    Drop "drop" "leave" [Key::of(KeyCode::Esc), Key::ctrl('c'), Key::ctrl('g')] PROMPT_ONLY Some(3), always,
+        "Do neither.";
     Apply "apply" "apply" [Key::of(KeyCode::Enter)] QUERY_ONLY Some(2), always,
         "Show what matches.";
     Leave "leave" "leave as it was" [Key::of(KeyCode::Esc), Key::ctrl('c'), Key::ctrl('g')] QUERY_ONLY Some(3), always,

@@ -1,15 +1,19 @@
 //! What each tab of the detail says, line by line.
 
+use std::sync::Arc;
+
 use super::{
     clock::lasted,
     column::type_label,
+    page::Page,
     state::{Pane, Setup},
-    text::{self, grouped},
+    text::{counted, grouped},
     theme::Role,
+    traceback::{self, Kind},
 };
 use crate::{
-    message::{Attempt, Body as ContentBody, DisplayText, Outcome, Text},
-    store::Detail,
+    message::{Attempt, DisplayText, Outcome, Text, Timestamp},
+    store::{AuditEntry, Detail},
 };
 
 /// A tab of the detail.
@@ -57,271 +61,316 @@ impl Tab {
     }
 }
 
-/// More of a text than this is not shown: nobody reads it here, and every line of it is broken anew when the screen changes.
+/// More than this of what is formatted on the spot is not shown. What may be larger, a content, is read beside the screen.
 const MOST_BYTES: usize = 256 * 1024;
 
-/// The lines of a tab, as they came; see [`Body::lines`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Body {
-    lines: Vec<Line>,
+/// What the pane says now.
+pub fn page(pane: &Pane, setup: &Setup) -> Arc<Page> {
+    let mut said = Page::default();
+    let Some(detail) = &pane.detail else {
+        said.say(Role::Warning, "This receiver is no longer in the store.");
+        return Arc::new(said);
+    };
+    let attempt = detail.attempts.get(pane.attempt);
+    match pane.tab {
+        Tab::Traceback => traceback(&mut said, detail, attempt, pane.unfolded, setup),
+        Tab::Transcript => transcript(&mut said, attempt),
+        Tab::Content => match &pane.content {
+            Some(reading) => return Arc::clone(&reading.page),
+            None => said.say(Role::Label, "reading…"),
+        },
+        Tab::History => history(&mut said, detail, setup),
+        Tab::Details => details(&mut said, detail, setup),
+    }
+    Arc::new(said)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
-    text: DisplayText,
-    role: Role,
-    /// How far what is broken off it is moved in.
-    hang: usize,
+/// As much of a text as is shown, and how many bytes are not.
+fn shown(text: &str) -> (DisplayText, usize) {
+    let mut end = text.len().min(MOST_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (DisplayText::lines(&text[..end]), text.len() - end)
 }
 
-impl Body {
-    /// What the pane says now.
-    pub fn of(pane: &Pane, setup: &Setup) -> Self {
-        let mut body = Self::default();
-        let Some(detail) = &pane.detail else {
-            body.say(Role::Warning, "This receiver is no longer in the store.");
-            return body;
-        };
-        let attempt = detail.attempts.get(pane.attempt);
-        match pane.tab {
-            Tab::Traceback => body.traceback(detail, attempt, setup),
-            Tab::Transcript => body.transcript(attempt),
-            Tab::Content => body.content(detail),
-            Tab::History => body.history(detail, setup),
-            Tab::Details => body.details(detail, setup),
-        }
-        body
-    }
-
-    /// The lines on a pane of this width: how far each is moved in, its text and its role.
-    pub fn lines(&self, width: usize) -> Vec<(usize, &str, Role)> {
-        let width = width.max(1);
-        let mut lines = Vec::new();
-        for line in &self.lines {
-            // On a pane too narrow for it, moving in would leave nothing to read.
-            let hang = if line.hang * 2 < width { line.hang } else { 0 };
-            let mut pieces = text::hanging(line.text.as_str(), width, hang).into_iter();
-            lines.extend(pieces.next().map(|first| (0, first, line.role)));
-            lines.extend(pieces.map(|piece| (hang, piece, line.role)));
-        }
-        lines
-    }
-
-    fn say(&mut self, role: Role, line: &str) {
-        self.hanging(role, line, 0);
-    }
-
-    fn hanging(&mut self, role: Role, line: &str, hang: usize) {
-        let text = DisplayText::line(line);
-        self.lines.push(Line { text, role, hang });
-    }
-
-    fn blank(&mut self) {
-        self.say(Role::Plain, "");
-    }
-
-    fn text(&mut self, role: Role, text: &str) {
-        let mut end = text.len().min(MOST_BYTES);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        for line in DisplayText::lines(&text[..end]).as_str().lines() {
-            self.say(role, line);
-        }
-        if end < text.len() {
-            let left = grouped((text.len() - end) as u64);
-            self.say(
-                Role::Warning,
-                &format!("… {left} bytes more: `postroom show` prints all of it"),
-            );
-        }
-    }
-
-    fn pair(&mut self, label: &str, value: &str) {
-        self.hanging(Role::Plain, &format!("{label:<15} {value}"), 16);
-    }
-
-    fn pair_of(&mut self, label: &str, value: Option<&Text>) {
-        if let Some(value) = value {
-            self.pair(label, value.shown().as_str());
-        }
-    }
-
-    fn traceback(&mut self, detail: &Detail, attempt: Option<&Attempt>, setup: &Setup) {
-        let Some(attempt) = attempt else {
-            self.say(Role::Label, "Not tried yet.");
-            if let Some(at) = detail.row.next_attempt_at {
-                self.say(
-                    Role::Label,
-                    &format!("Due since or at {}.", setup.zone.full(at)),
-                );
-            }
-            return;
-        };
-        let mut traceback = attempt
-            .traceback
-            .as_ref()
-            .map(Text::raw)
-            .unwrap_or_default();
-        match attempt.outcome {
-            Some(Outcome::Accepted) => {
-                self.say(Role::Good, "Accepted.");
-                if let Some(reply) = &attempt.reply {
-                    self.text(Role::Plain, reply.raw());
-                }
-            }
-            None => self.say(Role::Plain, "Being tried now."),
-            Some(outcome) => {
-                let error = attempt.error.as_ref().map_or(outcome.name(), Text::raw);
-                self.text(Role::Problem, error);
-                // Most tracebacks begin with the error itself.
-                traceback = traceback.strip_prefix(error).unwrap_or(traceback);
-            }
-        }
-        self.say(Role::Label, &summary(attempt, setup));
-        let traceback = traceback.trim_start_matches(['\r', '\n']);
-        if !traceback.is_empty() {
-            self.blank();
-            self.text(Role::Plain, traceback);
-        }
-        if let Some(late) = &attempt.late {
-            self.blank();
-            self.say(Role::Warning, "Learned after the row had moved on:");
-            self.text(Role::Plain, late.raw());
-        }
-    }
-
-    fn transcript(&mut self, attempt: Option<&Attempt>) {
-        let Some(attempt) = attempt else {
-            self.say(Role::Label, "Not tried yet.");
-            return;
-        };
-        match &attempt.transcript {
-            Some(transcript) => self.text(Role::Plain, transcript.raw()),
-            None => self.say(Role::Label, "Nothing was said in this attempt."),
-        }
-    }
-
-    fn content(&mut self, detail: &Detail) {
-        self.pair(
-            "Subject",
-            DisplayText::line(&detail.content.subject).as_str(),
+fn say_more(page: &mut Page, left: usize) {
+    if left > 0 {
+        let left = grouped(left as u64);
+        page.say(
+            Role::Warning,
+            &format!("… {left} bytes more: `postroom show` prints all of it"),
         );
-        self.pair_of("From", detail.from.as_ref());
-        self.pair("To", detail.row.identity.shown().as_str());
-        self.blank();
-        match &detail.content.body {
-            ContentBody::Parts { text, html } => {
-                self.text(Role::Plain, text);
-                if let Some(html) = html {
-                    self.blank();
-                    let bytes = grouped(html.len() as u64);
-                    self.say(Role::Label, &format!("and {bytes} bytes of HTML"));
-                }
-            }
-            ContentBody::Raw(bytes) => {
-                let shown = &bytes[..bytes.len().min(MOST_BYTES + 4)];
-                self.say(
-                    Role::Label,
-                    &format!("A whole message of {} bytes:", grouped(bytes.len() as u64)),
-                );
-                self.text(Role::Plain, &String::from_utf8_lossy(shown));
-            }
-        }
     }
+}
 
-    fn history(&mut self, detail: &Detail, setup: &Setup) {
-        self.say(
-            Role::Plain,
-            &format!(
-                "{}  handed over{}",
-                setup.zone.second(detail.row.created_at),
-                by(detail.created_by.as_ref())
-            ),
-        );
-        for attempt in &detail.attempts {
-            let role = match attempt.outcome {
-                Some(Outcome::Accepted) => Role::Good,
-                Some(Outcome::Permanent) => Role::Problem,
-                Some(Outcome::Temporary | Outcome::Backend | Outcome::Unknown) => Role::Warning,
-                Some(Outcome::Cancelled) | None => Role::Plain,
-            };
-            let outcome = attempt.outcome.map_or("running", Outcome::name);
-            let words = attempt.error.as_ref().or(attempt.reply.as_ref());
-            let words = words
-                .map(|words| format!(": {}", words.shown()))
-                .unwrap_or_default();
-            self.hanging(
-                role,
-                &format!(
-                    "{}  {}. {outcome}{words}",
-                    setup.zone.second(attempt.started_at),
-                    attempt.number
-                ),
-                20,
-            );
-            self.hanging(
+fn text(page: &mut Page, role: Role, text: &str) {
+    let (text, left) = shown(text);
+    for line in text.as_str().lines() {
+        page.say(role, line);
+    }
+    say_more(page, left);
+}
+
+fn pair_of(page: &mut Page, label: &str, value: Option<&Text>) {
+    if let Some(value) = value {
+        page.pair(label, value.raw());
+    }
+}
+
+/// The lines of a traceback in their roles. Foreign frames are folded, unless they are to be seen.
+fn frames(page: &mut Page, raw: &str, unfolded: bool) {
+    let (text, left) = shown(raw);
+    let lines = traceback::parse(text.as_str());
+    let mut folds = if unfolded {
+        Vec::new()
+    } else {
+        traceback::folds(&lines)
+    }
+    .into_iter()
+    .peekable();
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        if let Some(fold) = folds.next_if(|fold| fold.start == at) {
+            let frames = counted(fold.len() as u64, "line");
+            page.say(
                 Role::Label,
-                &format!("{:20}{}", "", summary(attempt, setup)),
-                20,
+                &format!("    ┄ {frames} of foreign frames: z unfolds"),
+            );
+            at = fold.end;
+            continue;
+        }
+        let (role, eye) = match line.kind {
+            _ if line.failing => (Role::Warning, Role::Problem),
+            Kind::Error => (Role::Problem, Role::Problem),
+            Kind::Joint => (Role::Title, Role::Title),
+            Kind::Frame if line.foreign => (Role::Label, Role::Label),
+            Kind::Frame => (Role::Plain, Role::Title),
+            Kind::Fact => (Role::Plain, Role::Label),
+            Kind::Plain => (Role::Plain, Role::Plain),
+        };
+        if line.failing {
+            page.look_here();
+        }
+        let span = (line.span.clone(), eye);
+        page.spanned(role, &DisplayText::line(line.text), vec![span]);
+        at += 1;
+    }
+    say_more(page, left);
+}
+
+fn traceback(
+    page: &mut Page,
+    detail: &Detail,
+    attempt: Option<&Attempt>,
+    unfolded: bool,
+    setup: &Setup,
+) {
+    let Some(attempt) = attempt else {
+        page.say(Role::Label, "Not tried yet.");
+        if let Some(at) = detail.row.next_attempt_at {
+            page.say(
+                Role::Label,
+                &format!("Due since or at {}.", setup.zone.full(at)),
             );
         }
-        if let Some(at) = detail.row.next_attempt_at {
-            self.say(Role::Plain, &format!("{}  next try", setup.zone.second(at)));
+        return;
+    };
+    let mut told = attempt
+        .traceback
+        .as_ref()
+        .map(Text::raw)
+        .unwrap_or_default();
+    match attempt.outcome {
+        Some(Outcome::Accepted) => {
+            page.say(Role::Good, "Accepted.");
+            if let Some(reply) = &attempt.reply {
+                text(page, Role::Plain, reply.raw());
+            }
+        }
+        None => page.say(Role::Plain, "Being tried now."),
+        Some(outcome) => {
+            let error = attempt.error.as_ref().map_or(outcome.name(), Text::raw);
+            text(page, Role::Problem, error);
+            // Most tracebacks begin with the error itself.
+            told = told.strip_prefix(error).unwrap_or(told);
         }
     }
+    page.say(Role::Label, &summary(attempt, setup));
+    let told = told.trim_start_matches(['\r', '\n']);
+    if !told.is_empty() {
+        page.blank();
+        frames(page, told, unfolded);
+    }
+    if let Some(late) = &attempt.late {
+        page.blank();
+        page.say(Role::Warning, "Learned after the row had moved on:");
+        text(page, Role::Plain, late.raw());
+    }
+}
 
-    fn details(&mut self, detail: &Detail, setup: &Setup) {
-        let row = &detail.row;
-        self.pair(
-            "Status",
-            &format!("{}, {}", row.state.status(), row.state.reason()),
+fn transcript(page: &mut Page, attempt: Option<&Attempt>) {
+    let Some(attempt) = attempt else {
+        return page.say(Role::Label, "Not tried yet.");
+    };
+    let Some(transcript) = &attempt.transcript else {
+        return page.say(Role::Label, "Nothing was said in this attempt.");
+    };
+    let (text, left) = shown(transcript.raw());
+    for line in text.as_str().lines() {
+        page.say(speaker(line), line);
+    }
+    say_more(page, left);
+}
+
+/// Who speaks in a line of a transcript, and whether the server refuses something: `   0.023  S: 550 5.1.1 no such user here`.
+fn speaker(line: &str) -> Role {
+    let said = line.trim_start_matches(|c: char| c == ' ' || c == '.' || c.is_ascii_digit());
+    match said
+        .strip_prefix("S: ")
+        .and_then(|reply| reply.bytes().next())
+    {
+        Some(b'4') => Role::Warning,
+        Some(b'5') => Role::Problem,
+        _ if said.starts_with("C: ") => Role::Label,
+        _ => Role::Plain,
+    }
+}
+
+/// Something that happened to a receiver, for its history.
+type Happened = (Timestamp, Vec<(Role, String)>);
+
+fn history(page: &mut Page, detail: &Detail, setup: &Setup) {
+    let created = format!("handed over{}", by(detail.created_by.as_ref()));
+    let mut all: Vec<Happened> = vec![(detail.row.created_at, vec![(Role::Plain, created)])];
+    all.extend(detail.attempts.iter().map(|attempt| tried(attempt, setup)));
+    all.extend(detail.actions.iter().map(|deed| done(deed, detail)));
+    // Where two things happened in the same instant the order of this list stands: the sort keeps it.
+    all.sort_by_key(|(at, _)| *at);
+    for (at, lines) in &all {
+        let mut time = setup.zone.second(*at);
+        for (role, line) in lines {
+            page.hanging(*role, &format!("{time:<15}  {line}"), 17);
+            time.clear();
+        }
+    }
+    if let Some(at) = detail.row.next_attempt_at {
+        page.say(
+            Role::Plain,
+            &format!("{:<15}  next try", setup.zone.second(at)),
         );
-        if row.sending {
-            self.pair("", "an engine holds it now");
-        }
-        if let Some(delivery) = row.delivery {
-            self.pair("Delivery report", &format!("{delivery:?}").to_lowercase());
-        }
-        self.pair("To", row.identity.shown().as_str());
-        self.pair_of("User", row.user.as_ref());
-        self.pair("Backend", row.backend.shown().as_str());
-        self.pair("Language", row.language.shown().as_str());
-        self.pair("Type", &type_label(row, setup));
-        self.pair(
-            "Tries",
-            &format!("{} failed, {} accepted", row.failed_count, row.sent_count),
-        );
-        self.pair("Created", &setup.zone.full(row.created_at));
-        if let Some(at) = row.sent_at {
-            self.pair("Sent", &setup.zone.full(at));
-        }
-        if let Some(at) = row.next_attempt_at {
-            self.pair("Next try", &setup.zone.full(at));
-        }
-        if let Some(job) = detail.job {
-            self.pair("Resend", &job.to_string());
-        }
-        self.blank();
-        self.pair("Receiver", &row.id.to_string());
-        self.pair(
-            "Message",
-            &format!("{} ({})", row.message_id, detail.message_status),
-        );
-        self.pair("Key", row.message_key.shown().as_str());
-        self.pair("Message-ID", detail.uid.shown().as_str());
-        self.pair_of("From", detail.from.as_ref());
-        self.pair_of("Created by", detail.created_by.as_ref());
-        for (title, value) in [
-            ("Metadata of the message", &detail.message_metadata),
-            ("Metadata of the receiver", &detail.receiver_metadata),
-        ] {
-            let empty = value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
-            if !empty {
-                self.blank();
-                self.say(Role::Title, title);
-                self.text(Role::Plain, &format!("{value:#}"));
-            }
+    }
+}
+
+fn tried(attempt: &Attempt, setup: &Setup) -> Happened {
+    let role = match attempt.outcome {
+        Some(Outcome::Accepted) => Role::Good,
+        Some(Outcome::Permanent) => Role::Problem,
+        Some(Outcome::Temporary | Outcome::Backend | Outcome::Unknown) => Role::Warning,
+        Some(Outcome::Cancelled) | None => Role::Plain,
+    };
+    let outcome = attempt.outcome.map_or("running", Outcome::name);
+    let words = attempt.error.as_ref().or(attempt.reply.as_ref());
+    let words = words
+        .map(|words| format!(": {}", words.shown()))
+        .unwrap_or_default();
+    let mut lines = vec![
+        (role, format!("{}. {outcome}{words}", attempt.number)),
+        (Role::Label, summary(attempt, setup)),
+    ];
+    if let Some(late) = &attempt.late {
+        lines.push((Role::Warning, format!("learned late: {}", late.shown())));
+    }
+    (attempt.started_at, lines)
+}
+
+/// What an operator did, or what was noticed.
+fn done(deed: &AuditEntry, detail: &Detail) -> Happened {
+    let target = deed.target.raw();
+    let target = if target == format!("id:{}", detail.row.id) {
+        String::new()
+    } else {
+        format!(" ({})", deed.target.shown())
+    };
+    let words = format!("{} by {}{target}", deed.action.shown(), deed.who.shown());
+    (deed.at, vec![(Role::Title, words)])
+}
+
+fn details(page: &mut Page, detail: &Detail, setup: &Setup) {
+    let row = &detail.row;
+    page.pair(
+        "Status",
+        &format!("{}, {}", row.state.status(), row.state.reason()),
+    );
+    if row.sending {
+        page.pair("", "an engine holds it now");
+    }
+    if let Some(delivery) = row.delivery {
+        page.pair("Delivery report", delivery.name());
+    }
+    page.pair("To", row.identity.shown().as_str());
+    pair_of(page, "Name", detail.name.as_ref());
+    pair_of(page, "User", row.user.as_ref());
+    page.pair("Backend", row.backend.shown().as_str());
+    page.pair("Language", row.language.shown().as_str());
+    page.pair("Type", &type_label(row, setup));
+    page.pair(
+        "Tries",
+        &format!("{} failed, {} accepted", row.failed_count, row.sent_count),
+    );
+    if detail.unknown_count > 0 {
+        let times = u64::from(detail.unknown_count);
+        page.pair("", &format!("{times} of them may have arrived"));
+    }
+    if let Some(limit) = detail.resend_limit {
+        page.pair("Resend limit", &limit.to_string());
+    }
+    page.pair("Created", &setup.zone.full(row.created_at));
+    if let Some(at) = row.sent_at {
+        page.pair("Sent", &setup.zone.full(at));
+    }
+    if let Some(at) = row.next_attempt_at {
+        page.pair("Next try", &setup.zone.full(at));
+    }
+    if let Some(at) = detail.send_after {
+        page.pair("Not before", &setup.zone.full(at));
+    }
+    if let Some(at) = detail.expires_at {
+        page.pair("Expires", &setup.zone.full(at));
+    }
+    if detail.priority != 0 {
+        page.pair("Priority", &detail.priority.to_string());
+    }
+    if let Some(job) = detail.job {
+        page.pair("Resend", &job.to_string());
+    }
+    page.blank();
+    page.pair("Receiver", &row.id.to_string());
+    page.pair(
+        "Message",
+        &format!("{} ({})", row.message_id, detail.message_status),
+    );
+    page.pair("Key", row.message_key.shown().as_str());
+    page.pair("Message-ID", detail.uid.shown().as_str());
+    pair_of(page, "From", detail.from.as_ref());
+    pair_of(page, "Reply-To", detail.reply_to.as_ref());
+    match &detail.return_path {
+        Some(path) if path.raw().is_empty() => page.pair("Return path", "empty"),
+        path => pair_of(page, "Return path", path.as_ref()),
+    }
+    for (name, value) in &detail.headers {
+        page.pair("Header", &format!("{}: {}", name.raw(), value.raw()));
+    }
+    pair_of(page, "Created by", detail.created_by.as_ref());
+    for (title, value) in [
+        ("Metadata of the message", &detail.message_metadata),
+        ("Metadata of the receiver", &detail.receiver_metadata),
+    ] {
+        let empty = value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+        if !empty {
+            page.blank();
+            page.say(Role::Title, title);
+            text(page, Role::Plain, &format!("{value:#}"));
         }
     }
 }

@@ -1,8 +1,13 @@
 //! What comes in from outside ([`Event`]) and what goes out ([`Effect`]): `update` turns the one into the other, the runtime does the rest.
 
+use std::sync::Arc;
+
 use ratatui::crossterm::event::KeyEvent;
 
-use super::question::{Answer, Ask};
+use super::{
+    page::Page,
+    question::{Answer, Ask},
+};
 use crate::{
     delivery::Tally,
     message::Timestamp,
@@ -26,6 +31,10 @@ pub enum Event {
     Job(JobId, JobNews),
     /// The process was stopped and continues.
     Resumed,
+    /// The pager has ended; `Some`: it could not show anything, for this reason.
+    Paged(Option<String>),
+    /// A file was written, or not.
+    Saved(Save, Result<(), NotSaved>),
 }
 
 /// Something to be done outside.
@@ -43,8 +52,34 @@ pub enum Effect {
     Stop(JobId),
     /// Stop the process, as Ctrl-Z does elsewhere.
     Suspend,
+    /// Put this into the clipboard of the operator's terminal.
+    Copy(String),
+    /// Show this in the operator's pager.
+    Page(Arc<Page>),
+    /// Write a file.
+    Save(Save),
     /// End.
     Quit,
+}
+
+/// A file to be written, for nobody but its owner to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Save {
+    /// Its name, as it was typed.
+    pub path: String,
+    /// What shall stand in it.
+    pub bytes: Arc<Vec<u8>>,
+    /// Also in place of one that is there.
+    pub overwrite: bool,
+}
+
+/// Why a file was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSaved {
+    /// There is one of that name.
+    Exists,
+    /// A sentence for the operator.
+    Failed(String),
 }
 
 /// A job of this console: its first is 1.

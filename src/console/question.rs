@@ -1,5 +1,11 @@
 //! What the console asks of the store, and what comes back: data only, so that a test can answer as well as SQLite.
 
+use std::sync::Arc;
+
+use super::{
+    content::{Part, Reading},
+    page::{Hit, Page},
+};
 use crate::{
     message::{ReceiverId, Timestamp},
     query::Query,
@@ -23,6 +29,29 @@ pub enum Question {
     Overview,
     /// Everything about one receiver.
     Detail(ReceiverId),
+    /// What a receiver's message says, for a pane of so many columns.
+    Content {
+        /// Which receiver.
+        id: ReceiverId,
+        /// Which part of it.
+        part: Part,
+        /// How many columns.
+        width: usize,
+    },
+    /// The same letter by letter, for a file.
+    Raw {
+        /// Which receiver.
+        id: ReceiverId,
+        /// Which part of it.
+        part: Part,
+    },
+    /// Where words stand in a text. The store has nothing to do with it, but it may take as long.
+    Find {
+        /// The text.
+        page: Arc<Page>,
+        /// The words.
+        words: String,
+    },
     /// The receivers between two rows, both included; at most [`RANGE_CAP`], and one more to show that there are more.
     Range {
         /// Among what matches this.
@@ -101,6 +130,12 @@ pub enum Answer {
     },
     /// `None`: it is no longer in the store.
     Detail(Option<Box<Detail>>),
+    /// `None`: it is no longer in the store.
+    Content(Option<Reading>),
+    /// `None`: it is no longer in the store, or this part is nothing but what is shown.
+    Raw(Option<Vec<u8>>),
+    /// See [`Question::Find`].
+    Find(Vec<Hit>),
     /// See [`Question::Range`].
     Range(Vec<ReceiverId>),
     /// See [`Question::Affected`].
@@ -158,6 +193,9 @@ pub enum Sort {
     Range,
     Overview,
     Version,
+    Content,
+    Raw,
+    Find,
     Affected,
     Marks,
     Count,
@@ -165,11 +203,14 @@ pub enum Sort {
 
 impl Sort {
     /// How many sorts there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 11;
 
     /// Questions that may take long are answered beside the others, so that counting a million rows never delays a key.
     pub fn is_patient(self) -> bool {
-        matches!(self, Self::Affected | Self::Marks | Self::Count)
+        matches!(
+            self,
+            Self::Content | Self::Raw | Self::Find | Self::Affected | Self::Marks | Self::Count
+        )
     }
 }
 
@@ -181,6 +222,9 @@ impl Question {
             Self::Window(_) => Sort::Window,
             Self::Overview => Sort::Overview,
             Self::Detail(_) => Sort::Detail,
+            Self::Content { .. } => Sort::Content,
+            Self::Raw { .. } => Sort::Raw,
+            Self::Find { .. } => Sort::Find,
             Self::Range { .. } => Sort::Range,
             Self::Affected { .. } => Sort::Affected,
             Self::Marks { .. } => Sort::Marks,

@@ -28,9 +28,11 @@ use signal_hook::{
 
 use super::{
     courier::{Courier, Stop},
-    effect::{Effect, Event, JobId, JobNews, Order},
+    effect::{Effect, Event, JobId, JobNews, Order, Save},
+    pager::{Gate, Pager},
     question::{Ask, Source},
     reader::Reader,
+    save,
     state::{Setup, State},
     terminal::{Screen, THREADS, give_back},
     update::{start, told, update},
@@ -82,12 +84,14 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
     let mut screen = Screen::take()?;
     watch_signals(&jobs)?;
     watch_hang_up(&jobs)?;
-    read_keys(&sender)?;
+    let gate = Arc::new(Gate::default());
+    read_keys(&sender, &gate)?;
     let mut runtime = Runtime {
         swift: Reader::start("console-reader", parts.swift, answers())?,
         patient: Reader::start("console-counter", parts.patient, answers())?,
         courier: parts.courier,
         jobs: Arc::clone(&jobs),
+        pager: Pager::new(gate)?,
         sender,
     };
 
@@ -129,6 +133,7 @@ struct Runtime {
     patient: Reader,
     courier: Arc<dyn Courier>,
     jobs: Arc<Jobs>,
+    pager: Pager,
     sender: Sender<News>,
 }
 
@@ -185,6 +190,21 @@ impl Runtime {
                     drop(self.sender.send(News::Event(Event::Resize(width, height))));
                     drop(self.sender.send(News::Event(Event::Resumed)));
                 }
+                Effect::Copy(text) => screen.copy(&text)?,
+                Effect::Page(page) => {
+                    let shown = self.pager.show(&page, |run| screen.lend(run))?;
+                    let failed = shown.err();
+                    let (width, height) = terminal::size()?;
+                    let news = [
+                        Event::Resize(width, height),
+                        Event::Resumed,
+                        Event::Paged(failed),
+                    ];
+                    for event in news {
+                        drop(self.sender.send(News::Event(event)));
+                    }
+                }
+                Effect::Save(wanted) => self.save(wanted)?,
                 Effect::Quit => next = Next::End,
             }
         }
@@ -197,6 +217,15 @@ impl Runtime {
         } else {
             self.swift.ask(ask);
         }
+    }
+
+    /// On a thread of its own: a file may lie on a slow disk.
+    fn save(&self, wanted: Save) -> io::Result<()> {
+        let sender = self.sender.clone();
+        spawn("save", Some(self.sender.clone()), move || {
+            let result = save::save(&wanted);
+            drop(sender.send(News::Event(Event::Saved(wanted, result))));
+        })
     }
 
     fn begin(&self, id: JobId, order: Order) -> io::Result<()> {
@@ -324,10 +353,12 @@ fn spawn(
     Ok(())
 }
 
-fn read_keys(sender: &Sender<News>) -> io::Result<()> {
+fn read_keys(sender: &Sender<News>, gate: &Arc<Gate>) -> io::Result<()> {
+    let gate = Arc::clone(gate);
     let (sender, if_it_panics) = (sender.clone(), sender.clone());
     spawn("keys", Some(if_it_panics), move || {
         loop {
+            gate.pass();
             let event = match event::read() {
                 Ok(Input::Key(key)) if key.kind == KeyEventKind::Release => continue,
                 Ok(Input::Key(key)) => Event::Key(key),

@@ -2,8 +2,11 @@
 
 use chrono::Utc;
 
-use super::question::{
-    Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Unserved, Window, WindowQuestion,
+use super::{
+    content,
+    question::{
+        Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Unserved, Window, WindowQuestion,
+    },
 };
 use crate::{
     message::{Reason, ReceiverId, Status, Timestamp},
@@ -39,6 +42,17 @@ impl StoreSource {
                 unserved: self.unserved(Utc::now())?.map(Box::new),
             },
             Question::Detail(id) => Answer::Detail(reader.detail(*id)?.map(Box::new)),
+            Question::Content { id, part, width } => {
+                let both = reader.detail(*id)?.zip(reader.content_of(*id)?);
+                Answer::Content(
+                    both.map(|(detail, said)| content::read(&detail, &said, *part, *width)),
+                )
+            }
+            Question::Raw { id, part } => {
+                let said = reader.content_of(*id)?;
+                Answer::Raw(said.and_then(|said| content::raw(&said, *part)))
+            }
+            Question::Find { page, words } => Answer::Find(page.find(words)),
             Question::Range {
                 query,
                 newest,

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ratatui::{
     Frame, Terminal,
     backend::CrosstermBackend,
@@ -110,9 +111,24 @@ impl Screen {
 
     /// Gives the terminal back, stops the process as Ctrl-Z does elsewhere, and takes the terminal again when it continues.
     pub fn suspend(&mut self) -> io::Result<()> {
+        self.lend(|| signal_hook::low_level::raise(signal_hook::consts::SIGSTOP))?
+    }
+
+    /// Gives the terminal back for as long as something else needs it. What it shows then is not known: the next frame draws all of it.
+    pub fn lend<T>(&mut self, work: impl FnOnce() -> T) -> io::Result<T> {
         give_back();
-        signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)?;
-        self.enter()
+        let done = work();
+        self.enter()?;
+        Ok(done)
+    }
+
+    /// Asks the terminal to put a text into its clipboard (OSC 52). Whether it does, and whether what lies between (tmux, screen) passes it on,
+    /// it does not say.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let encoded = STANDARD.encode(text);
+        let terminal = self.terminal.backend_mut();
+        write!(terminal, "\x1b]52;c;{encoded}\x07")?;
+        io::Write::flush(terminal)
     }
 }
 

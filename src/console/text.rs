@@ -69,8 +69,12 @@ pub fn hanging(line: &str, width: usize, less: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = line;
     let mut room = width;
-    while columns(rest) > room {
+    // Only as much is measured as fits: the time grows with the line, not with its square.
+    loop {
         let head = first(rest, room);
+        if head.len() == rest.len() {
+            break;
+        }
         let at = match head.rfind(' ') {
             Some(space) if space >= head.len() / 2 => space + 1,
             _ if head.is_empty() => match rest.chars().next() {

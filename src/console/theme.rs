@@ -29,6 +29,10 @@ pub enum Role {
     Mark,
     /// Selected text in the query line.
     Selection,
+    /// What matches a search.
+    Match,
+    /// The match that the operator is at.
+    Here,
     /// The part of the query that cannot be read.
     Fault,
     /// All is well.
@@ -63,6 +67,8 @@ impl Theme {
             Role::Label => return style.add_modifier(Modifier::DIM),
             Role::Head => return style.add_modifier(Modifier::BOLD),
             Role::Cursor | Role::Selection => return style.add_modifier(Modifier::REVERSED),
+            Role::Match => return style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            Role::Here => return style.add_modifier(Modifier::REVERSED | Modifier::BOLD),
             _ => {}
         }
         match self {

@@ -6,34 +6,48 @@ use serde_json::Value;
 use super::{Detail, Reader, StoreError, audit, codec, timestamp, window};
 use crate::message::{
     Attempt, AttemptId, Content, ContentId, JobId, Message, MessageId, Outcome, ReceiverId, State,
-    Status,
+    Status, Text,
 };
 
 impl Reader {
-    /// One receiver with its content and every attempt; `None` when there is no such number.
+    /// One receiver with every attempt; `None` when there is no such number.
     pub fn detail(&self, id: ReceiverId) -> Result<Option<Detail>, StoreError> {
         self.run(|conn| {
             // One read transaction, or the attempts could be newer than the row they explain.
             let tx = conn.unchecked_transaction()?;
             let sql = format!(
-                "SELECT {}, c.codec, c.body, m.metadata, r.metadata, m.sender, r.uid, m.created_by, r.job FROM receiver r {} WHERE r.id = ?",
+                "SELECT {}, m.metadata, r.metadata, m.sender, r.uid, m.created_by, r.job, r.name, m.reply_to, m.return_path, m.headers,
+                        r.priority, r.send_after, r.expires_at, r.resend_limit, r.unknown_count
+                 FROM receiver r {} WHERE r.id = ?",
                 window::COLUMNS,
                 window::JOINS
             );
             let found = tx
                 .prepare_cached(&sql)?
                 .query_row([id.0], |row| {
-                    let codec: i64 = row.get(17)?;
+                    let text = |column| row.get::<_, Option<String>>(column).map(|text| text.map(Text::from));
+                    let time = |column| row.get::<_, Option<i64>>(column).map(|at| at.map(timestamp));
                     Ok(Detail {
                         row: window::read_row(row)?,
                         message_status: "",
-                        content: codec::unpack(codec, row.get_ref(18)?.as_blob()?)?,
-                        message_metadata: read_json(row, 19)?,
-                        receiver_metadata: read_json(row, 20)?,
-                        from: row.get::<_, Option<String>>(21)?.map(Into::into),
-                        uid: row.get::<_, String>(22)?.into(),
-                        created_by: row.get::<_, Option<String>>(23)?.map(Into::into),
-                        job: row.get::<_, Option<i64>>(24)?.map(JobId),
+                        message_metadata: read_json(row, 17)?,
+                        receiver_metadata: read_json(row, 18)?,
+                        from: text(19)?,
+                        uid: row.get::<_, String>(20)?.into(),
+                        created_by: text(21)?,
+                        job: row.get::<_, Option<i64>>(22)?.map(JobId),
+                        name: text(23)?,
+                        reply_to: text(24)?,
+                        return_path: text(25)?,
+                        headers: read_headers(row, 26)?
+                            .into_iter()
+                            .map(|(name, value)| (name.into(), value.into()))
+                            .collect(),
+                        priority: row.get(27)?,
+                        send_after: time(28)?,
+                        expires_at: time(29)?,
+                        resend_limit: row.get(30)?,
+                        unknown_count: row.get(31)?,
                         attempts: Vec::new(),
                         actions: Vec::new(),
                     })
@@ -47,6 +61,19 @@ impl Reader {
         })
     }
 
+    /// What a receiver's message says in its language; `None` when there is no such number.
+    pub fn content_of(&self, id: ReceiverId) -> Result<Option<Content>, StoreError> {
+        self.run(|conn| {
+            conn.prepare_cached(
+                "SELECT c.codec, c.body FROM receiver r JOIN content c ON c.id = r.content_id WHERE r.id = ?",
+            )?
+            .query_row([id.0], |row| {
+                codec::unpack(row.get(0)?, row.get_ref(1)?.as_blob()?)
+            })
+            .optional()
+        })
+    }
+
     /// A message as backends see it.
     pub(crate) fn message(&self, id: MessageId) -> Result<Message, StoreError> {
         self.run(|conn| {
@@ -55,14 +82,13 @@ impl Reader {
                  FROM message m JOIN kind k ON k.id = m.kind_id WHERE m.id = ?",
             )?
             .query_row([id.0], |row| {
-                let headers: String = row.get(5)?;
                 Ok(Message {
                     id,
                     key: row.get(1)?,
                     kind: row.get(2)?,
                     from: row.get(3)?,
                     reply_to: row.get(4)?,
-                    headers: serde_json::from_str(&headers).map_err(|error| unreadable(5, error))?,
+                    headers: read_headers(row, 5)?,
                     return_path: row.get(6)?,
                     created_at: timestamp(row.get(7)?),
                     metadata: read_json(row, 8)?,
@@ -117,7 +143,7 @@ fn attempts(conn: &Connection, receiver: ReceiverId) -> rusqlite::Result<Vec<Att
              FROM attempt WHERE receiver_id = ? ORDER BY epoch",
         )?
         .query_map(params![receiver.0], |row| {
-            let text = |column| row.get::<_, Option<String>>(column).map(|text| text.map(crate::message::Text::from));
+            let text = |column| row.get::<_, Option<String>>(column).map(|text| text.map(Text::from));
             let late: Option<String> = row.get(13)?;
             Ok(Attempt {
                 id: AttemptId(row.get(0)?),
@@ -151,6 +177,11 @@ fn attempts(conn: &Connection, receiver: ReceiverId) -> rusqlite::Result<Vec<Att
 }
 
 pub(super) fn read_json(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<Value> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| unreadable(column, error))
+}
+
+fn read_headers(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<Vec<(String, String)>> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text).map_err(|error| unreadable(column, error))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::message::{
-    Attempt, Content, Delivery, JobId, MessageId, ReceiverId, State, Status, Text, Timestamp,
+    Attempt, Delivery, JobId, MessageId, ReceiverId, State, Status, Text, Timestamp,
 };
 
 /// A receiver as a table shows it: the row an operator works with.
@@ -47,15 +47,13 @@ pub struct Row {
     pub delivery: Option<Delivery>,
 }
 
-/// Everything about one receiver.
+/// Everything about one receiver but its content, which may be large: see [`Reader::content_of`](super::Reader::content_of).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detail {
     /// The row of the table.
     pub row: Row,
     /// The whole message's status, derived from all its receivers: `error`, `failed`, `sent`, `sending` or `not_sent`.
     pub message_status: &'static str,
-    /// The content in its language.
-    pub content: Content,
     /// The message's metadata and the receiver's own.
     pub message_metadata: Value,
     /// See [`Detail::message_metadata`].
@@ -68,6 +66,24 @@ pub struct Detail {
     pub created_by: Option<Text>,
     /// The resend that made it due, while it is.
     pub job: Option<JobId>,
+    /// The name that goes with the identity.
+    pub name: Option<Text>,
+    /// The address that answers go to, where it is another than From.
+    pub reply_to: Option<Text>,
+    /// The envelope sender that was asked for; it may be empty.
+    pub return_path: Option<Text>,
+    /// Headers that the caller asked for.
+    pub headers: Vec<(Text, Text)>,
+    /// Lower numbers go first.
+    pub priority: i64,
+    /// Not before.
+    pub send_after: Option<Timestamp>,
+    /// Not after.
+    pub expires_at: Option<Timestamp>,
+    /// The failed count beyond which it is an Error; `None`: the configured one.
+    pub resend_limit: Option<u32>,
+    /// How many tries in a row may have arrived without our knowing.
+    pub unknown_count: u32,
     /// Every try, oldest first.
     pub attempts: Vec<Attempt>,
     /// What operators did to this receiver alone, oldest first.

@@ -285,7 +285,7 @@ fn read_only_disables_with_the_reason() {
         !console.footer().contains("resend"),
         "the footer only shows keys that work"
     );
-    console.press("r y");
+    console.press("r y esc");
     assert!(console.orders().is_empty());
     assert!(
         console

@@ -6,8 +6,12 @@ use serde_json::json;
 
 use super::at;
 use crate::{
-    console::question::{
-        Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Unserved, Window, WindowQuestion,
+    console::{
+        content,
+        question::{
+            Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Unserved, Window,
+            WindowQuestion,
+        },
     },
     message::{
         Attempt, AttemptId, Body, Content, MessageId, Outcome, Reason, ReceiverId, State, Status,
@@ -21,6 +25,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     pub(super) receivers: BTreeMap<i64, Detail>,
+    /// What messages say that do not say the usual.
+    pub(super) contents: BTreeMap<i64, Content>,
     pub(super) backends: Vec<BackendRow>,
     /// Receivers that an engine has armed.
     pub(super) armed: Vec<i64>,
@@ -131,6 +137,19 @@ impl Memory {
         }
     }
 
+    fn content(&self, id: ReceiverId) -> Content {
+        self.contents.get(&id.0).cloned().unwrap_or_else(|| Content {
+            subject: SUBJECTS[id.0 as usize % SUBJECTS.len()].1.to_owned(),
+            body: Body::Parts {
+                text: "Hello,\n\nthere is news on Assignment 7.\n\nYours, the machine".to_owned(),
+                html: Some(
+                    "<h1>Hello</h1><p>There is <b>news</b> on <a href=\"https://uni.example/7\">Assignment 7</a>.</p>"
+                        .to_owned(),
+                ),
+            },
+        })
+    }
+
     fn targeted(&self, target: &Target) -> Vec<&Row> {
         match target {
             Target::Query(query) => self.matching(query).collect(),
@@ -173,6 +192,13 @@ impl Source for Memory {
             Question::Detail(id) => {
                 Answer::Detail(self.receivers.get(&id.0).cloned().map(Box::new))
             }
+            Question::Content { id, part, width } => {
+                let detail = self.receivers.get(&id.0);
+                let said = self.content(*id);
+                Answer::Content(detail.map(|detail| content::read(detail, &said, *part, *width)))
+            }
+            Question::Raw { id, part } => Answer::Raw(content::raw(&self.content(*id), *part)),
+            Question::Find { page, words } => Answer::Find(page.find(words)),
             Question::Range {
                 query,
                 newest,
@@ -292,19 +318,21 @@ fn receiver(id: i64, state: State) -> Detail {
             delivery: None,
         },
         message_status: "sending",
-        content: Content {
-            subject: subject.to_owned(),
-            body: Body::Parts {
-                text: "Hello,\n\nthere is news on Assignment 7.\n\nYours, the machine".to_owned(),
-                html: Some("<p>Hello</p>".to_owned()),
-            },
-        },
         message_metadata: json!({"group": 25}),
         receiver_metadata: json!({}),
         from: Some("Devilry <no-reply@uni.example>".into()),
         uid: "28b150ef78706d794c6d3eff".into(),
         created_by: Some("admin".into()),
         job: None,
+        name: None,
+        reply_to: None,
+        return_path: None,
+        headers: Vec::new(),
+        priority: 0,
+        send_after: None,
+        expires_at: None,
+        resend_limit: None,
+        unknown_count: 0,
         attempts: match state {
             State::Queued | State::Held => Vec::new(),
             _ => vec![attempt(1, state, created)],

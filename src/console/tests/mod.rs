@@ -1,6 +1,7 @@
 //! The console's promises, tested without a terminal and without a store: keys in, screens and effects out.
 
 mod acting;
+mod detail;
 mod marking;
 mod memory;
 mod moving;

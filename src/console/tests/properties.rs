@@ -84,6 +84,16 @@ const KEYS: &[&str] = &[
     "?",
     "ctrl-l",
     "backspace",
+    "n",
+    "N",
+    "w",
+    "z",
+    "p",
+    "s",
+    "t",
+    "V",
+    "right",
+    "left",
 ];
 
 fn keys() -> impl Strategy<Value = Vec<&'static str>> {

@@ -29,8 +29,55 @@ fn a_traceback() {
 }
 
 #[test]
+fn a_traceback_of_java() {
+    for (width, height) in [(40, 10), (80, 24), (200, 60)] {
+        let mut memory = Memory::of(100);
+        let attempt = &mut memory.receivers.get_mut(&96).unwrap().attempts[0];
+        attempt.traceback = Some(include_str!("../traceback/samples/java.txt").into());
+        let mut console = Console::sized(memory, width, height);
+        console.press("3 enter");
+        insta::assert_snapshot!(format!("java {width}x{height}"), console.screen());
+    }
+}
+
+#[test]
+fn a_transcript() {
+    picture("transcript", "3 enter 2");
+}
+
+#[test]
+fn a_content() {
+    picture("content", "3 enter 3");
+}
+
+#[test]
+fn a_content_as_html() {
+    picture("html", "3 enter 3 v");
+}
+
+#[test]
 fn a_history() {
-    picture("history", "3 enter tab tab tab");
+    picture("history", "3 enter 4");
+}
+
+#[test]
+fn details() {
+    picture("details", "3 enter 5");
+}
+
+#[test]
+fn a_search() {
+    picture("search", "3 enter / r e f u s e d enter");
+}
+
+#[test]
+fn words_to_look_for() {
+    picture("words", "3 enter / r e f");
+}
+
+#[test]
+fn a_choice_of_what_to_copy() {
+    picture("copying", "3 enter y");
 }
 
 #[test]

@@ -13,6 +13,13 @@ fn states() -> Vec<(&'static str, Console)> {
         ("detail", "3 enter"),
         ("transcript", "3 enter tab"),
         ("history", "3 enter tab tab tab"),
+        ("content", "3 enter 3"),
+        ("HTML, unbroken", "3 enter 3 v w"),
+        ("details", "3 enter 5"),
+        ("search", "3 enter / a enter n"),
+        ("writing words", "3 enter / a"),
+        ("writing a name", "3 enter s"),
+        ("copying", "3 enter y j"),
         ("query line", "3 /"),
         ("bad query", "/ s : x enter"),
         ("help", "?"),
@@ -119,8 +126,6 @@ fn nothing_a_message_or_a_server_says_reaches_the_terminal_as_more_than_text() {
         detail.row.message_key = hostile();
         detail.row.backend = hostile();
         detail.row.language = hostile();
-        detail.content.subject = HOSTILE.to_owned();
-        detail.content.body = crate::message::Body::Raw(HOSTILE.as_bytes().to_vec());
         detail.message_metadata = serde_json::json!({ HOSTILE: HOSTILE });
         detail.uid = hostile();
         detail.from = Some(hostile());

@@ -1,6 +1,6 @@
 //! What the store said.
 
-use super::{Out, again, jobs, keys, marks, moves, query, refresh};
+use super::{Out, again, export, jobs, keys, marks, moves, pane, query, refresh};
 use crate::{
     console::{
         question::{Answer, Ask, Question, Sort},
@@ -83,6 +83,13 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
         (Question::Detail(id), Answer::Detail(detail)) => {
             moves::take_detail(state, *id, detail, out);
         }
+        (Question::Content { id, part, width }, Answer::Content(Some(reading))) => {
+            pane::take_content(state, *id, (*part, *width), reading, out);
+        }
+        (Question::Raw { .. }, Answer::Raw(bytes)) => export::take_raw(state, bytes, out),
+        (Question::Find { page, words }, Answer::Find(hits)) => {
+            pane::take_hits(state, page, words, hits, out);
+        }
         (Question::Range { .. }, Answer::Range(ids)) => marks::take_range(state, ids, out),
         (Question::Affected { .. }, Answer::Affected(reach)) => {
             jobs::take_reach(state, reach, out);
@@ -140,9 +147,11 @@ fn failed(state: &mut State, sort: Sort, error: &str, out: &mut Out) {
         }
         Sort::Affected => jobs::refuse(state, out),
         Sort::Range => state.range = None,
+        Sort::Raw => state.saving = None,
+        Sort::Find => pane::give_up_search(state),
         _ => {}
     }
-    if matches!(sort, Sort::Affected | Sort::Range) {
+    if matches!(sort, Sort::Affected | Sort::Range | Sort::Raw | Sort::Find) {
         state.hint = Some(Notice::bad(error));
         return out.draw();
     }

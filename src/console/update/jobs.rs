@@ -4,7 +4,7 @@ use super::{Out, marks, refresh};
 use crate::{
     console::{
         courier::tally_in_words,
-        effect::{Effect, JobId, JobNews, Order, Outcome},
+        effect::{Effect, JobId, JobNews, Order, Outcome, Save},
         question::{Question, Reach, Sort},
         state::{Confirm, Job, Notice, Overlay, Phase, State},
         text::{counted, grouped},
@@ -72,6 +72,13 @@ pub(super) fn confirm(state: &mut State, out: &mut Out) {
     match state.overlay.take() {
         Some(Overlay::Confirm(Confirm::Quit)) => {
             out.0.push(Effect::Quit);
+        }
+        Some(Overlay::Confirm(Confirm::Overwrite(save))) => {
+            out.0.push(Effect::Save(Save {
+                overwrite: true,
+                ..save
+            }));
+            out.draw();
         }
         Some(Overlay::Confirm(Confirm::Order {
             order,

@@ -2,16 +2,17 @@
 
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{Out, jobs, marks, moves, moves::Scroll, query, refresh};
+use super::{Out, export, jobs, marks, moves, moves::Scroll, pane, query, refresh};
 use crate::{
     console::{
         action::{self, Command, Place},
-        detail::Body,
+        detail::Tab,
         effect::Effect,
         layout::Focus,
+        page::Spot,
         query_line::QueryLine,
         question::At,
-        state::{Help, Overlay, State},
+        state::{Help, Overlay, Prompt, State, Wanted},
         view,
     },
     message::Status,
@@ -31,7 +32,8 @@ pub(super) fn press(state: &mut State, key: KeyEvent, out: &mut Out) {
     }
     let place = state.place();
     let Some(entry) = action::meaning(place, key) else {
-        if let Some(Overlay::Query(line)) = &mut state.overlay
+        if let Some(Overlay::Query(line) | Overlay::Prompt(Prompt { line, .. })) =
+            &mut state.overlay
             && line.key(key)
         {
             out.draw();
@@ -39,8 +41,10 @@ pub(super) fn press(state: &mut State, key: KeyEvent, out: &mut Out) {
         return;
     };
     // The rows that this key is meant for are being read: it waits for them, so that whoever types ahead hits what they aimed at.
-    if state.table.jumping && matches!(place, Place::Table | Place::Detail) && waits(entry.command)
-    {
+    let rows = state.table.jumping && matches!(place, Place::Table | Place::Detail);
+    // So does one that copies what is still being read.
+    let copy = place == Place::Copying && state.pane.id != state.table.cursor;
+    if (rows || copy) && waits(entry.command) {
         if state.deferred.len() < MOST_DEFERRED {
             state.deferred.push_back(key);
         }
@@ -54,10 +58,14 @@ pub(super) fn press(state: &mut State, key: KeyEvent, out: &mut Out) {
 
 /// The rows are there: presses the keys that waited.
 pub(super) fn replay(state: &mut State, out: &mut Out) {
-    while !state.table.jumping
-        && let Some(key) = state.deferred.pop_front()
-    {
-        press(state, key, out);
+    // Those that wait again are not pressed again.
+    for _ in 0..state.deferred.len() {
+        if state.table.jumping {
+            break;
+        }
+        if let Some(key) = state.deferred.pop_front() {
+            press(state, key, out);
+        }
     }
 }
 
@@ -71,6 +79,7 @@ fn waits(command: Command) -> bool {
             | Command::Redraw
             | Command::Stop
             | Command::Back
+            | Command::LeaveCopying
             | Command::EditQuery
             | Command::ShowAll
             | Command::ShowNotSent
@@ -124,10 +133,45 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
             out.draw();
         }
         Command::Back => back(state, out),
-        Command::NextTab => tab(state, 1, out),
-        Command::PreviousTab => tab(state, 4, out),
-        Command::NextAttempt => attempt(state, state.pane.attempt + 1, out),
-        Command::PreviousAttempt => attempt(state, state.pane.attempt.saturating_sub(1), out),
+        Command::NextTab => pane::show_tab(state, state.pane.tab.step(1), out),
+        Command::PreviousTab => {
+            let last = Tab::ALL.len() - 1;
+            pane::show_tab(state, state.pane.tab.step(last), out);
+        }
+        Command::TabTraceback => pane::show_tab(state, Tab::Traceback, out),
+        Command::TabTranscript => pane::show_tab(state, Tab::Transcript, out),
+        Command::TabContent => pane::show_tab(state, Tab::Content, out),
+        Command::TabHistory => pane::show_tab(state, Tab::History, out),
+        Command::TabDetails => pane::show_tab(state, Tab::Details, out),
+        Command::NextPart => pane::show_part(state, 1, out),
+        Command::PreviousPart => pane::show_part(state, -1, out),
+        Command::NextAttempt => pane::show_attempt(state, state.pane.attempt + 1, out),
+        Command::PreviousAttempt => {
+            pane::show_attempt(state, state.pane.attempt.saturating_sub(1), out);
+        }
+        Command::Fold => pane::fold(state, out),
+        Command::Wrap => pane::wrap(state, out),
+        Command::Right => pane::sideways(state, true, out),
+        Command::Left => pane::sideways(state, false, out),
+        Command::Search => pane::ask_words(state, out),
+        Command::NextMatch => pane::next_match(state, true, out),
+        Command::PreviousMatch => pane::next_match(state, false, out),
+        Command::Copy => export::choose(state, out),
+        Command::CopyLine => export::copy_line(state, out),
+        Command::CopyTraceback => export::copy_traceback(state, out),
+        Command::CopyAll => export::copy_all(state, out),
+        Command::CopyCommand => export::copy_command(state, out),
+        Command::Pager => export::page(state, out),
+        Command::Save => export::ask_name(state, out),
+        Command::Take => {
+            if let Some(Overlay::Prompt(prompt)) = state.overlay.take() {
+                let text = prompt.line.text();
+                match prompt.wanted {
+                    Wanted::Search => pane::search(state, text, out),
+                    Wanted::File => export::save(state, text.trim(), out),
+                }
+            }
+        }
         Command::NextReceiver => moves::step(state, 1, Scroll::AtTheEdge, out),
         Command::PreviousReceiver => moves::step(state, -1, Scroll::AtTheEdge, out),
         Command::Stop => jobs::stop(state, out),
@@ -137,7 +181,12 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
                 query::show(state, text, out);
             }
         }
-        Command::Leave | Command::CloseHelp => {
+        Command::Leave | Command::CloseHelp | Command::Drop => {
+            state.overlay = None;
+            out.draw();
+        }
+        Command::LeaveCopying => {
+            state.deferred.clear();
             state.overlay = None;
             out.draw();
         }
@@ -152,31 +201,14 @@ fn show_status(state: &mut State, status: Option<Status>, out: &mut Out) {
 
 /// Gives up the smallest thing that is open.
 fn back(state: &mut State, out: &mut Out) {
-    if state.focus == Focus::Detail {
+    if state.focus == Focus::Detail && state.pane.search.is_some() {
+        pane::give_up_search(state);
+    } else if state.focus == Focus::Detail {
         state.focus = Focus::Table;
         moves::settle(state);
     } else if state.range.take().is_none() {
         state.report = None;
     }
-    out.draw();
-}
-
-fn tab(state: &mut State, by: usize, out: &mut Out) {
-    if !state.areas().is_some_and(|areas| areas.shows_detail()) {
-        return out.hint(state, "enter opens the receiver first");
-    }
-    let pane = &mut state.pane;
-    pane.tab = pane.tab.step(by);
-    pane.scroll = 0;
-    pane.body = Body::of(pane, &state.setup);
-    out.draw();
-}
-
-fn attempt(state: &mut State, attempt: usize, out: &mut Out) {
-    let pane = &mut state.pane;
-    pane.attempt = attempt;
-    pane.scroll = 0;
-    pane.body = Body::of(pane, &state.setup);
     out.draw();
 }
 
@@ -193,9 +225,22 @@ enum Way {
 fn go(state: &mut State, way: Way, out: &mut Out) {
     match state.place() {
         Place::Detail => {
-            let (lines, height) = view::detail_extent(state);
-            if scrolled(&mut state.pane.scroll, way, lines, height) {
-                out.draw();
+            let shape = state.shape();
+            // A page keeps a line of the last one, to hold on to.
+            let page = shape.height.saturating_sub(1).max(2) as i64;
+            match way {
+                Way::Lines(by) => pane::scroll(state, by, out),
+                Way::Screens(by) => pane::scroll(state, by * page / 2, out),
+                Way::Top => pane::scroll_to(state, Spot::default(), out),
+                Way::Bottom => {
+                    let last = state.pane.page.last(shape);
+                    pane::scroll_to(state, last, out);
+                }
+            }
+        }
+        Place::Copying => {
+            if let Way::Lines(by) = way {
+                export::move_line(state, by, out);
             }
         }
         Place::Help => {
@@ -236,8 +281,7 @@ fn scrolled(scroll: &mut usize, way: Way, lines: usize, height: usize) -> bool {
 
 /// After the screen or the text has changed: nothing is scrolled farther than it goes.
 pub(super) fn keep_scroll_in_bounds(state: &mut State) {
-    let (lines, height) = view::detail_extent(state);
-    state.pane.scroll = state.pane.scroll.min(lines.saturating_sub(height));
+    pane::keep_in_bounds(state);
     let (lines, height) = view::help_extent(state);
     if let Some(Overlay::Help(help)) = &mut state.overlay {
         help.scroll = help.scroll.min(lines.saturating_sub(height));

@@ -1,10 +1,12 @@
 //! How the state changes: one event in, the effects out. No I/O.
 
 mod answers;
+mod export;
 mod jobs;
 mod keys;
 mod marks;
 mod moves;
+mod pane;
 mod query;
 
 use chrono::TimeDelta;
@@ -13,7 +15,7 @@ use ratatui::layout::Size;
 use super::{
     effect::{Effect, Event},
     question::{Question, Sort},
-    state::{Notice, Overlay, State},
+    state::{Notice, Overlay, Prompt, State},
 };
 
 pub use jobs::told;
@@ -87,6 +89,12 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             out.0.push(Effect::Redraw);
             refresh(state, &mut out);
         }
+        Event::Paged(None) => {}
+        Event::Paged(Some(why)) => {
+            state.hint = Some(Notice::bad(&why));
+            out.draw();
+        }
+        Event::Saved(save, result) => export::saved(state, save, result, &mut out),
     }
     // What is said may take lines from the table, or give them back.
     if state.table_rows() != lines {
@@ -99,13 +107,13 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
 }
 
 fn paste(state: &mut State, text: &str, out: &mut Out) {
-    if let Some(Overlay::Query(line)) = &mut state.overlay {
+    if let Some(Overlay::Query(line) | Overlay::Prompt(Prompt { line, .. })) = &mut state.overlay {
         line.paste(text);
         out.draw();
     } else {
         out.hint(
             state,
-            "pasted text is taken only by the query line: / opens it",
+            "pasted text is taken only by a line that is being written: / opens one",
         );
     }
 }
@@ -118,15 +126,18 @@ fn resize(state: &mut State, size: Size, out: &mut Out) {
     moves::settle(state);
     moves::fill(state, out);
     moves::read_detail(state, out);
+    // What was laid out for another width is laid out anew.
+    pane::compose(state, out);
     keys::keep_scroll_in_bounds(state);
     out.draw();
 }
 
 /// What the screen shows of the store.
-const ON_SCREEN: [Sort; 5] = [
+const ON_SCREEN: [Sort; 6] = [
     Sort::Window,
     Sort::Overview,
     Sort::Detail,
+    Sort::Content,
     Sort::Count,
     Sort::Marks,
 ];
@@ -152,6 +163,7 @@ fn again(state: &mut State, sort: Sort, out: &mut Out) {
         Sort::Detail => moves::reread_detail(state, out),
         Sort::Count => query::count(state, out),
         Sort::Marks => marks::count(state, out),
-        Sort::Range | Sort::Version | Sort::Affected => {}
+        Sort::Content => pane::reread_content(state, out),
+        Sort::Range | Sort::Version | Sort::Affected | Sort::Raw | Sort::Find => {}
     }
 }

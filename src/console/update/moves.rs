@@ -1,9 +1,8 @@
 //! Where the cursor is, which rows are on hand, and whose detail is shown.
 
-use super::Out;
+use super::{Out, keys, pane};
 use crate::{
     console::{
-        detail::Body,
         layout::Focus,
         question::{At, Question, Sort, Window, WindowQuestion},
         state::{Marks, State},
@@ -270,12 +269,18 @@ pub(super) fn take_detail(
             pane.attempt = latest;
         }
     } else {
-        pane.scroll = 0;
         pane.attempt = latest;
+        pane.content = None;
+        pane.content_for = None;
     }
-    pane.id = Some(id);
     pane.detail = detail;
-    pane.body = Body::of(pane, &state.setup);
-    super::keys::keep_scroll_in_bounds(state);
+    let other = pane.id.replace(id) != Some(id);
+    pane::compose(state, out);
+    if other {
+        pane::open_at(state);
+    }
+    pane::keep_in_bounds(state);
     out.draw();
+    // What was to be copied of it.
+    keys::replay(state, out);
 }

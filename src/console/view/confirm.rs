@@ -15,7 +15,7 @@ use crate::{
         text::{self, counted, grouped},
         theme::Role,
     },
-    message::Status,
+    message::{DisplayText, Status},
     store::{Action, Affected, Row},
 };
 
@@ -99,6 +99,11 @@ fn lines(state: &State, confirm: &Confirm, room: usize, short: bool) -> Vec<Piec
     };
     match confirm {
         Confirm::Quit => quit(&mut lines),
+        Confirm::Overwrite(save) => {
+            let name = DisplayText::line(&save.path);
+            lines.say(Role::Title, &format!("Write over {name}?"));
+            lines.say(Role::Plain, "There is a file of that name already.");
+        }
         Confirm::Order {
             order,
             reach,

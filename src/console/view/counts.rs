@@ -5,6 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::Pieces;
 use crate::{
     console::{
+        layout::Focus,
         state::State,
         text::{compact, grouped},
         theme::Role,
@@ -51,7 +52,13 @@ fn pieces(state: &State, gap: usize, labels: bool, exact: bool) -> Pieces {
             _ => Role::Plain,
         };
         pieces.push(Role::Plain, " ".repeat(if key == 1 { 1 } else { gap }));
-        pieces.push(Role::Key, format!("{key} "));
+        // While the detail has the keys, its digits are those of the tabs.
+        let digit = if state.focus == Focus::Detail {
+            Role::Label
+        } else {
+            Role::Key
+        };
+        pieces.push(digit, format!("{key} "));
         // Of the narrowest kind only the chosen status says its name.
         let label = match status {
             _ if !labels && !chosen => "",

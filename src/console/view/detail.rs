@@ -2,11 +2,12 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{Pieces, detail_extent};
+use super::Pieces;
 use crate::console::{
     detail::Tab,
     layout::{Areas, Focus},
-    state::State,
+    page::Shape,
+    state::{Overlay, Search, State},
     text,
     theme::Role,
 };
@@ -32,21 +33,39 @@ pub(super) fn draw(state: &State, areas: &Areas, buffer: &mut Buffer) {
             .draw(body, buffer);
         return;
     }
-    let lines = state.pane.body.lines(usize::from(body.width));
-    let scroll = state
-        .pane
-        .scroll
-        .min(lines.len().saturating_sub(usize::from(body.height)));
-    for ((indent, text, role), line) in lines.into_iter().skip(scroll).zip(body.rows()) {
-        let indent = indent as u16;
+    let pane = &state.pane;
+    let shape = Shape {
+        width: usize::from(body.width),
+        height: usize::from(body.height),
+        wrap: !pane.unwrapped,
+    };
+    let copying = match state.overlay {
+        Some(Overlay::Copying { line }) => line,
+        _ => None,
+    };
+    let search = pane.search.as_ref();
+    let words = search.map(|search| search.words.as_str());
+    let here = search.and_then(Search::here);
+    for (row, line) in pane.page.shown(pane.at, shape).iter().zip(body.rows()) {
+        let indent = row.indent as u16;
         let line = Rect {
             x: line.x + indent,
             width: line.width.saturating_sub(indent),
             ..line
         };
-        Pieces::new(state.setup.theme)
-            .with(role, text)
-            .draw(line, buffer);
+        let mut pieces = Pieces::new(state.setup.theme);
+        for (part, role) in pane.page.parts(row, words, here) {
+            let role = if copying == Some(row.line) {
+                Role::Cursor
+            } else {
+                role
+            };
+            pieces.push(role, part);
+        }
+        if copying == Some(row.line) && pieces.is_empty() {
+            pieces.push(Role::Cursor, " ");
+        }
+        pieces.skip(pane.sideways).draw(line, buffer);
     }
 }
 
@@ -63,11 +82,18 @@ fn title(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     // Whose detail it is should be seen before all tabs are; on the narrowest screens it gives way.
     let least = text::columns(&whose).min(LEAST_NAME);
-    let (tabs, right) = [(true, true), (true, false), (false, true)]
-        .into_iter()
-        .map(|(all, long)| (tabs(state, all), right(state, long)))
-        .find(|(tabs, right)| 2 + least + 2 + tabs.width() + 2 + right.width() <= width)
-        .unwrap_or_else(|| (tabs(state, false), right(state, false)));
+    let fits =
+        |tabs: &Pieces, right: &Pieces| 2 + least + 2 + tabs.width() + 2 + right.width() <= width;
+    let (tabs, right) = [
+        (Tabs::WithKeys, true),
+        (Tabs::All, true),
+        (Tabs::All, false),
+        (Tabs::This, true),
+    ]
+    .into_iter()
+    .map(|(which, long)| (tabs(state, which), right(state, long)))
+    .find(|(tabs, right)| fits(tabs, right))
+    .unwrap_or_else(|| (tabs(state, Tabs::This), right(state, false)));
     let room = width.saturating_sub(2 + 2 + tabs.width() + right.width() + 2);
     let name_role = if state.focus == Focus::Detail {
         Role::Title
@@ -93,9 +119,19 @@ fn fit_name(whose: &str, room: usize) -> String {
     }
 }
 
-fn tabs(state: &State, all: bool) -> Pieces {
+/// How much is said of the tabs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tabs {
+    /// Each with the key that shows it, where it does.
+    WithKeys,
+    All,
+    /// Only the one that is shown.
+    This,
+}
+
+fn tabs(state: &State, which: Tabs) -> Pieces {
     let mut pieces = Pieces::new(state.setup.theme).with(Role::Plain, " ");
-    if !all {
+    if which == Tabs::This {
         let place = state.pane.tab as usize + 1;
         pieces.push(Role::Chosen, state.pane.tab.name());
         pieces.push(Role::Label, format!(" {place}/{} ", Tab::ALL.len()));
@@ -110,6 +146,9 @@ fn tabs(state: &State, all: bool) -> Pieces {
         } else {
             Role::Plain
         };
+        if which == Tabs::WithKeys && state.focus == Focus::Detail {
+            pieces.push(Role::Key, format!("{} ", index + 1));
+        }
         pieces.push(role, tab.name());
     }
     pieces.with(Role::Plain, " ")
@@ -131,10 +170,14 @@ fn right(state: &State, long: bool) -> Pieces {
             format!("{attempt}/{attempts}")
         });
     }
-    let (lines, height) = detail_extent(state);
-    if lines > height && height > 0 {
-        let last = (state.pane.scroll + height).min(lines);
-        words.push(format!("{}%", last * 100 / lines));
+    if let Some(search) = &state.pane.search {
+        words.push(search.said());
+    }
+    if state.pane.sideways > 0 {
+        words.push(format!("→{}", state.pane.sideways));
+    }
+    if let Some(seen) = state.pane.page.seen(state.pane.at, state.shape()) {
+        words.push(format!("{seen}%"));
     }
     let pieces = Pieces::new(state.setup.theme);
     if words.is_empty() {

@@ -1,18 +1,48 @@
 //! The last line: the keys that work now, and what was last to be said.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+};
 
-use super::Pieces;
+use super::{Pieces, query_line};
 use crate::console::{
     action::{self, Command, Place},
-    state::{Job, Phase, State},
+    state::{Job, Overlay, Phase, Prompt, State, Wanted},
     text::grouped,
     theme::Role,
 };
 
-pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+/// Draws it. Where the terminal's cursor belongs, while a line of text is written here.
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+    if let Some(Overlay::Prompt(prompt)) = &state.overlay {
+        return Some(draw_prompt(state, prompt, area, buffer));
+    }
     let rest = said(state, usize::from(area.width)).draw_right(area, buffer);
     hints(state, usize::from(rest.width)).draw(rest, buffer);
+    None
+}
+
+/// The line of text that is being written, and its keys where there is room for both.
+fn draw_prompt(state: &State, prompt: &Prompt, area: Rect, buffer: &mut Buffer) -> Position {
+    let theme = state.setup.theme;
+    let label = match prompt.wanted {
+        Wanted::Search => " search: ",
+        Wanted::File => " save as: ",
+    };
+    let hints = hints(state, usize::from(area.width / 2));
+    let area = if usize::from(area.width) >= hints.width() + label.len() + 30 {
+        hints.draw_right(area, buffer)
+    } else {
+        area
+    };
+    Pieces::new(theme).with(Role::Key, label).draw(area, buffer);
+    let field = Rect {
+        x: area.x + label.len() as u16,
+        width: area.width.saturating_sub(label.len() as u16),
+        ..area
+    };
+    query_line::draw_field(theme, &prompt.line, field, buffer)
 }
 
 /// Draws what was said and finds no room in the last line.

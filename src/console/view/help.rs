@@ -59,7 +59,14 @@ pub(super) fn lines(state: &State, place: Place, width: usize) -> Vec<Pieces> {
         Place::Table
     };
     let mut lines = Vec::new();
-    for section in [place, other, Place::Query, Place::Question] {
+    for section in [
+        place,
+        other,
+        Place::Copying,
+        Place::Query,
+        Place::Prompt,
+        Place::Question,
+    ] {
         if !lines.is_empty() {
             lines.push(Pieces::new(theme));
         }

@@ -52,19 +52,10 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
             cursor = None;
         }
     }
-    footer::draw(state, areas.footer, buffer);
+    cursor = footer::draw(state, areas.footer, buffer).or(cursor);
     if let Some(position) = cursor {
         frame.set_cursor_position(position);
     }
-}
-
-/// How many lines the detail has and how many of them are seen.
-pub(super) fn detail_extent(state: &State) -> (usize, usize) {
-    state.areas().map_or((0, 0), |areas| {
-        let body = areas.detail_body();
-        let lines = state.pane.body.lines(usize::from(body.width));
-        (lines.len(), usize::from(body.height))
-    })
 }
 
 /// How many lines the help has and how many of them are seen.
@@ -176,5 +167,22 @@ impl Pieces {
             width: area.width.saturating_sub(width + 2),
             ..area
         }
+    }
+
+    /// Without its first columns.
+    fn skip(mut self, columns: usize) -> Self {
+        let mut left = columns;
+        for (text, _) in &mut self.parts {
+            let width = text::columns(text);
+            if width <= left {
+                left -= width;
+                text.clear();
+            } else {
+                let keep = width - left;
+                *text = text::last(text, keep).to_owned();
+                break;
+            }
+        }
+        self
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         query_line::QueryLine,
         state::{Marks, Overlay, State},
         text::{self, compact, grouped},
-        theme::Role,
+        theme::{Role, Theme},
     },
     message::DisplayText,
     store::Count,
@@ -32,7 +32,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
     slash.draw(rest, buffer);
     let field = field(rest);
     if let Some(Overlay::Query(line)) = &state.overlay {
-        return Some(edited(state, line, field, buffer));
+        return Some(draw_field(state.setup.theme, line, field, buffer));
     }
     let text = DisplayText::line(&state.table.asked.text);
     let pieces = Pieces::new(state.setup.theme);
@@ -93,12 +93,18 @@ pub(super) fn draw_error(state: &State, areas: &Areas, buffer: &mut Buffer) {
     }
 }
 
-fn edited(state: &State, line: &QueryLine, field: Rect, buffer: &mut Buffer) -> Position {
+/// Draws a line that is being edited. Where the terminal's cursor belongs.
+pub(super) fn draw_field(
+    theme: Theme,
+    line: &QueryLine,
+    field: Rect,
+    buffer: &mut Buffer,
+) -> Position {
     // The last column is the cursor's, when it stands behind the text.
     let width = usize::from(field.width).saturating_sub(1).max(1);
     let (scroll, column) = line.scrolled(width);
     let text = line.text();
-    let mut pieces = Pieces::new(state.setup.theme);
+    let mut pieces = Pieces::new(theme);
     match &line.error {
         Some(error) => {
             let start = floor(text, error.span.start);
@@ -176,23 +182,4 @@ fn right(state: &State, short: bool) -> Pieces {
         pieces.push(Role::Plain, " ");
     }
     pieces
-}
-
-impl Pieces {
-    /// Without its first columns.
-    fn skip(mut self, columns: usize) -> Self {
-        let mut left = columns;
-        for (text, _) in &mut self.parts {
-            let width = text::columns(text);
-            if width <= left {
-                left -= width;
-                text.clear();
-            } else {
-                let keep = width - left;
-                *text = text::last(text, keep).to_owned();
-                break;
-            }
-        }
-        self
-    }
 }

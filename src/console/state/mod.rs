@@ -1,0 +1,188 @@
+//! What the console knows. Nothing here does I/O; `update` changes it and `view` draws it.
+
+mod job;
+mod marks;
+mod notice;
+mod overlay;
+mod pane;
+mod table;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use chrono::TimeDelta;
+use ratatui::{crossterm::event::KeyEvent, layout::Size};
+
+use super::{
+    action::Place,
+    asks::Asks,
+    clock::Zone,
+    effect::JobId,
+    layout::{Areas, Focus},
+    page::Page,
+    question::{Sort, Unserved},
+    theme::Theme,
+};
+use crate::{
+    message::{DisplayText, ReceiverId, Timestamp},
+    query::Query,
+    store::{BackendRow, Count, Counts, Row},
+};
+
+/// Who is due for longer than this, and no engine is alive, waits for nobody. Between two passes of cron all may be well for so long.
+const NEGLECT: TimeDelta = TimeDelta::minutes(1);
+
+pub use job::{Job, Phase};
+pub use marks::{MarkCounts, Marks};
+pub use notice::Notice;
+pub use overlay::{Confirm, Help, Overlay, Prompt, Wanted};
+pub use pane::{Pane, Search};
+pub use table::Table;
+
+/// What does not change while the console runs.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The store's path, for the first line.
+    pub store: DisplayText,
+    /// Look, do not touch.
+    pub read_only: bool,
+    /// Labels of message types.
+    pub types: BTreeMap<String, String>,
+    /// Where the operator is.
+    pub zone: Zone,
+    /// How roles look.
+    pub theme: Theme,
+}
+
+/// A query and the words it was read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The words.
+    pub text: String,
+    /// What they mean.
+    pub query: Query,
+}
+
+/// Everything the console knows.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// What does not change.
+    pub setup: Setup,
+    /// The terminal's size.
+    pub size: Size,
+    /// The time of the last tick.
+    pub now: Timestamp,
+    /// Where keys go when nothing lies over it.
+    pub focus: Focus,
+    /// What lies over it.
+    pub overlay: Option<Overlay>,
+    /// The rows.
+    pub table: Table,
+    /// The marks.
+    pub marks: Marks,
+    /// How many are marked and shown, where that had to be asked.
+    pub mark_counts: Option<MarkCounts>,
+    /// A range of marks that has begun here.
+    pub range: Option<ReceiverId>,
+    /// The detail pane.
+    pub pane: Pane,
+    /// How many receivers have each state; `None` until known.
+    pub counts: Option<Counts>,
+    /// The backends.
+    pub backends: Vec<BackendRow>,
+    /// What is due although no engine is alive.
+    pub unserved: Option<Unserved>,
+    /// Running jobs, oldest first.
+    pub jobs: Vec<Job>,
+    /// A word about the last key; the next key takes it away.
+    pub hint: Option<Notice>,
+    /// What the last job came to; Esc or the next job takes it away.
+    pub report: Option<Notice>,
+    /// The store could not answer.
+    pub trouble: Option<(Sort, DisplayText)>,
+    /// The name of a file that waits for what is to stand in it, and what will if the store has nothing more exact.
+    pub(super) saving: Option<(String, Arc<Page>)>,
+    pub(super) asks: Asks,
+    /// Keys that wait for the rows they are meant for.
+    pub(super) deferred: VecDeque<KeyEvent>,
+    pub(super) last_job: JobId,
+    pub(super) version: Option<u64>,
+    /// When the store was last asked what it does not tell by changing: whether an engine is alive.
+    pub(super) looked: Timestamp,
+}
+
+impl State {
+    /// The state before anything is known.
+    pub fn new(setup: Setup, size: Size, now: Timestamp) -> Self {
+        Self {
+            setup,
+            size,
+            now,
+            focus: Focus::default(),
+            overlay: None,
+            table: Table::default(),
+            marks: Marks::default(),
+            mark_counts: None,
+            range: None,
+            pane: Pane::default(),
+            counts: None,
+            backends: Vec::new(),
+            unserved: None,
+            looked: now,
+            jobs: Vec::new(),
+            hint: None,
+            report: None,
+            trouble: None,
+            saving: None,
+            asks: Asks::default(),
+            deferred: VecDeque::new(),
+            last_job: 0,
+            version: None,
+        }
+    }
+
+    /// Where a key goes.
+    pub fn place(&self) -> Place {
+        match (&self.overlay, self.focus) {
+            (Some(Overlay::Query(_)), _) => Place::Query,
+            (Some(Overlay::Confirm(_)), _) => Place::Question,
+            (Some(Overlay::Help(_)), _) => Place::Help,
+            (Some(Overlay::Prompt(_)), _) => Place::Prompt,
+            (Some(Overlay::Copying { .. }), _) => Place::Copying,
+            (None, Focus::Table) => Place::Table,
+            (None, Focus::Detail) => Place::Detail,
+        }
+    }
+
+    /// The regions of the screen; `None` when it is too small.
+    pub fn areas(&self) -> Option<Areas> {
+        Areas::of(self.size, self.focus, self.notes().len())
+    }
+
+    /// How many rows of the table are seen; at least 1, so that arithmetic goes on when nothing is.
+    pub fn table_rows(&self) -> usize {
+        Areas::of(self.size, Focus::Table, self.notes().len())
+            .map_or(1, |areas| areas.table_rows())
+            .max(1)
+    }
+
+    /// The row under the cursor.
+    pub fn current(&self) -> Option<&Row> {
+        self.table
+            .index()
+            .and_then(|index| self.table.rows.get(index))
+    }
+
+    /// How many have been due for longer than an engine that runs would leave them.
+    pub fn neglected(&self) -> Option<Count> {
+        let unserved = self.unserved?;
+        (self.now - unserved.since > NEGLECT).then_some(unserved.due)
+    }
+
+    /// Shows the first frame no later than this is true: the rows, or why there are none, are known.
+    pub fn is_ready(&self) -> bool {
+        self.table.loaded || self.table.failed.is_some() || self.trouble.is_some()
+    }
+}

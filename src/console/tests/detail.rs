@@ -1,0 +1,791 @@
+//! The detail pane: its tabs, tracebacks, search, and what leaves it.
+
+use std::sync::Arc;
+
+use ratatui::style::Modifier;
+
+use super::*;
+use crate::{
+    console::{
+        detail::Tab,
+        effect::{NotSaved, Save},
+        layout::Focus,
+        page::Page,
+        state::{Confirm, Overlay},
+    },
+    message::{Body, Content, State as Of},
+    store::AuditEntry,
+};
+
+const JAVA: &str = include_str!("../traceback/samples/java.txt");
+
+/// A whole message with text, HTML and two files.
+const WHOLE: &str = "From: Devilry <no-reply@uni.example>\r\nTo: april@example.com\r\nSubject: =?utf-8?q?Kari_S=C3=B8rlie?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nF=C3=B8rst tekst.\r\n--a\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<table><tr><td>one</td><td>two</td></tr></table>\r\n--a--\r\n--b\r\nContent-Type: application/pdf; name=\"plan.pdf\"\r\nContent-Disposition: attachment; filename=\"plan.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8=\r\n--b\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename=\"marks\u{202e}vsc.exe\"\r\n\r\na,b\r\n--b--\r\n";
+
+/// A store whose newest failed receiver, 96, has this traceback.
+fn failed_with(traceback: &str) -> Memory {
+    let mut memory = Memory::of(100);
+    let attempt = &mut memory.receivers.get_mut(&96).unwrap().attempts[0];
+    attempt.error = Some(traceback.lines().next().unwrap().into());
+    attempt.traceback = Some(traceback.into());
+    memory
+}
+
+fn saying(body: Body) -> Memory {
+    let mut memory = Memory::of(100);
+    let content = Content {
+        subject: "Plan".to_owned(),
+        body,
+    };
+    memory.contents.insert(96, content);
+    memory
+}
+
+fn saying_text(text: String) -> Memory {
+    saying(Body::Parts { text, html: None })
+}
+
+fn long_lines() -> Memory {
+    let line = |n: usize| format!("line {n} {} end of {n}\n", "word ".repeat(40));
+    saying_text((1..=50).map(line).collect())
+}
+
+/// The body of the pane on a small screen.
+fn pane(console: &Console) -> String {
+    let screen = console.screen();
+    let lines: Vec<_> = screen.lines().skip(4).collect();
+    lines[..lines.len() - 1].join("\n")
+}
+
+fn title(console: &Console) -> String {
+    console.screen().lines().nth(3).unwrap().to_owned()
+}
+
+/// What is shown reversed, without the spaces at its end.
+fn reversed(console: &Console) -> String {
+    let buffer = console.buffer();
+    let cells = buffer.content.iter();
+    let reversed = cells.filter(|cell| cell.modifier.contains(Modifier::REVERSED));
+    let text: String = reversed.map(ratatui::buffer::Cell::symbol).collect();
+    text.trim_end().to_owned()
+}
+
+fn copied(console: &Console) -> Vec<&str> {
+    let copies = console.effects.iter().filter_map(|effect| match effect {
+        Effect::Copy(text) => Some(text.as_str()),
+        _ => None,
+    });
+    copies.collect()
+}
+
+fn saves(console: &Console) -> Vec<&Save> {
+    let saves = console.effects.iter().filter_map(|effect| match effect {
+        Effect::Save(save) => Some(save),
+        _ => None,
+    });
+    saves.collect()
+}
+
+fn pages(console: &Console) -> Vec<&Arc<Page>> {
+    let pages = console.effects.iter().filter_map(|effect| match effect {
+        Effect::Page(page) => Some(page),
+        _ => None,
+    });
+    pages.collect()
+}
+
+#[test]
+fn every_tab_is_one_key_away() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 enter");
+    for (key, tab, words) in [
+        ("2", Tab::Transcript, "S: 250 2.1.0 ok"),
+        ("3", Tab::Content, "there is news on Assignment 7"),
+        ("4", Tab::History, "handed over by admin"),
+        ("5", Tab::Details, "Metadata of the message"),
+        ("1", Tab::Traceback, "Caused by:"),
+    ] {
+        console.press(key);
+        assert_eq!(console.state.pane.tab, tab);
+        assert!(console.screen().contains(words), "{}", console.screen());
+    }
+    assert_eq!(
+        console.state.table.asked.text, "status:failed",
+        "in the table the same digits show a status"
+    );
+    console.press("shift-tab");
+    assert_eq!(console.state.pane.tab, Tab::Details);
+    console.press("tab");
+    assert_eq!(console.state.pane.tab, Tab::Traceback);
+}
+
+#[test]
+fn where_there_is_room_the_tabs_show_their_keys_while_they_work() {
+    let mut console = Console::sized(Memory::of(100), 120, 30);
+    console.press("3 enter");
+    assert!(title(&console).contains("1 Traceback │ 2 Transcript"));
+    let mut beside = Console::sized(Memory::of(100), 139, 40);
+    assert!(
+        !beside.screen().contains("2 Transcript"),
+        "the table has the keys"
+    );
+    beside.press("enter");
+    assert!(
+        beside.screen().contains("2 Transcript"),
+        "{}",
+        beside.screen()
+    );
+}
+
+#[test]
+fn the_failing_line_is_in_sight_first_and_foreign_frames_are_folded() {
+    for (width, height) in [(80, 24), (60, 12)] {
+        let mut console = Console::sized(failed_with(JAVA), width, height);
+        console.press("3 enter");
+        let shown = pane(&console);
+        assert!(shown.contains("Mailer.open(Mailer.java:4)"), "{shown}");
+        assert!(shown.contains("of foreign frames: z unfolds"), "{shown}");
+        assert!(!shown.contains("java.base/"), "{shown}");
+    }
+    let mut console = Console::open(failed_with(JAVA));
+    console.press("3 enter z");
+    assert!(
+        console.screen().contains("java.base/"),
+        "{}",
+        console.screen()
+    );
+    console.press("z");
+    assert!(!console.screen().contains("java.base/"));
+    console.press("2 z");
+    assert!(console.footer().contains("only a traceback has frames"));
+}
+
+#[test]
+fn of_a_whole_message_text_html_headers_source_and_attachments_can_be_read() {
+    let mut console = Console::open(saying(Body::Raw(WHOLE.as_bytes().to_vec())));
+    console.press("3 enter 3");
+    let shown = pane(&console);
+    assert!(
+        shown.contains("Text │ HTML │ Headers │ Source │ Attachments"),
+        "{shown}"
+    );
+    assert!(shown.contains("Først tekst."), "decoded: {shown}");
+    console.press("v");
+    assert!(pane(&console).contains("one│two"), "{}", pane(&console));
+    console.press("v");
+    assert!(pane(&console).contains("Subject: =?utf-8?q?Kari_S=C3=B8rlie?="));
+    assert!(!pane(&console).contains("--b"), "{}", pane(&console));
+    console.press("v");
+    assert!(
+        pane(&console).contains("F=C3=B8rst tekst."),
+        "{}",
+        pane(&console)
+    );
+    console.press("v");
+    let shown = pane(&console);
+    assert!(
+        shown.contains("1. plan.pdf  application/pdf, 5 bytes"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("2. marks\u{fffd}vsc.exe  text/csv"),
+        "made visible: {shown}"
+    );
+    console.press("v");
+    assert!(pane(&console).contains("Først tekst."), "and round");
+    console.press("V");
+    assert!(pane(&console).contains("plan.pdf"));
+}
+
+#[test]
+fn who_reads_one_part_reads_the_same_of_the_next_receiver_where_there_is_one() {
+    let mut memory = Memory::of(100);
+    let only_text = Content {
+        subject: "Plan".to_owned(),
+        body: Body::Parts {
+            text: "nothing but text".to_owned(),
+            html: None,
+        },
+    };
+    memory.contents.insert(92, only_text);
+    let mut console = Console::open(memory);
+    console.press("3 enter 3 v");
+    assert!(pane(&console).contains("# Hello"), "{}", pane(&console));
+    console.press("J");
+    assert!(pane(&console).contains("nothing but text"));
+    console.press("v");
+    assert!(
+        console.footer().contains("but one part"),
+        "{}",
+        console.footer()
+    );
+    console.press("J");
+    assert!(pane(&console).contains("# Hello"));
+}
+
+#[test]
+fn until_a_content_is_read_the_pane_says_so_and_no_key_waits() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 enter");
+    console.hold();
+    console.press("3");
+    assert!(pane(&console).contains("reading…"));
+    console.press("p");
+    assert!(console.footer().contains("still being read"));
+    console.press("4");
+    assert!(pane(&console).contains("handed over"));
+    console.release();
+    assert!(pane(&console).contains("handed over"));
+    console.press("3");
+    assert!(pane(&console).contains("there is news"));
+}
+
+#[test]
+fn a_content_that_could_not_be_read_is_asked_for_again() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 enter");
+    console.store.broken = Some("the disk is gone".to_owned());
+    console.press("3");
+    assert!(console.screen().contains("the disk is gone"));
+    console.store.broken = None;
+    console.tick();
+    assert!(
+        pane(&console).contains("there is news"),
+        "{}",
+        console.screen()
+    );
+}
+
+#[test]
+fn html_is_laid_out_for_the_pane_it_is_shown_in() {
+    let html = format!("<p>{}</p>", "word ".repeat(60));
+    let mut console = Console::sized(
+        saying(Body::Parts {
+            text: String::new(),
+            html: Some(html),
+        }),
+        80,
+        24,
+    );
+    console.press("3 enter 3 v");
+    let before = console.state.pane.page.len();
+    console.resize(60, 24);
+    assert!(console.state.pane.page.len() > before);
+}
+
+#[test]
+fn the_history_holds_attempts_and_what_operators_did_in_order_of_time() {
+    let mut memory = Memory::of(100);
+    memory::try_again(&mut memory, 96);
+    let detail = memory.receivers.get_mut(&96).unwrap();
+    let deed = |at_: &str, who: &str, action: &str, target: &str| AuditEntry {
+        at: at(at_),
+        who: who.into(),
+        action: action.into(),
+        target: target.into(),
+        count: 1,
+        id: 1,
+        receiver: None,
+    };
+    detail.actions = vec![
+        deed("2026-11-22T14:00:00Z", "kari", "hold", "id:96"),
+        deed("2026-11-22T14:30:00Z", "postroom", "duplicate", "attempt 3"),
+    ];
+    let mut console = Console::open(memory);
+    console.press("3 enter 4");
+    let shown = pane(&console);
+    let places: Vec<_> = [
+        "handed over by admin",
+        "1. temporary",
+        "hold by kari",
+        "duplicate by postroom (attempt 3)",
+        "2. temporary",
+        "next try",
+    ]
+    .iter()
+    .map(|words| {
+        shown
+            .find(words)
+            .unwrap_or_else(|| panic!("{words} in {shown}"))
+    })
+    .collect();
+    assert!(places.is_sorted(), "{shown}");
+    assert!(
+        !shown.contains("id:96"),
+        "whose history it is need not be said"
+    );
+}
+
+#[test]
+fn details_say_everything_else_and_metadata_as_json() {
+    let mut memory = Memory::of(100);
+    let detail = memory.receivers.get_mut(&96).unwrap();
+    detail.return_path = Some("".into());
+    detail.reply_to = Some("desk@uni.example".into());
+    detail.headers = vec![("X-Site".into(), "uni".into())];
+    detail.resend_limit = Some(9);
+    detail.expires_at = Some(at("2026-12-01T00:00:00Z"));
+    detail.receiver_metadata = serde_json::json!({"seat": [1, 2]});
+    let mut console = Console::sized(memory, 80, 31);
+    console.press("3 enter 5");
+    let mut shown = console.screen();
+    console.press("G");
+    shown.push_str(&console.screen());
+    for words in [
+        "Return path     empty",
+        "Reply-To        desk@uni.example",
+        "Header          X-Site: uni",
+        "Resend limit    9",
+        "Expires         2026-12-01 01:00:00 +01:00",
+        "\"seat\": [",
+    ] {
+        assert!(shown.contains(words), "{words} in {shown}");
+    }
+}
+
+#[test]
+fn words_are_found_and_gone_through_and_esc_first_ends_the_search() {
+    let mut console = Console::open(long_lines());
+    console
+        .press("3 enter 3 /")
+        .type_in("END OF 4")
+        .press("enter");
+    assert!(
+        console.footer().contains("no match for END OF 4"),
+        "capitals count"
+    );
+    console.press("/").type_in("End of 4").press("enter");
+    assert!(console.footer().contains("no match"));
+    console.press("/").type_in("end of 4").press("enter");
+    assert!(
+        title(&console).contains("match 1 of 11"),
+        "{}",
+        title(&console)
+    );
+    assert!(pane(&console).contains("end of 4"), "{}", pane(&console));
+    console.press("n");
+    assert!(title(&console).contains("match 2 of 11"));
+    assert!(pane(&console).contains("end of 40"), "{}", pane(&console));
+    console.press("N N");
+    assert!(title(&console).contains("match 11 of 11"), "and round");
+    assert_eq!(
+        reversed(&console),
+        "end of 4",
+        "the match stands out: {}",
+        console.screen()
+    );
+    assert!(pane(&console).contains("line 49 "));
+    console.press("esc");
+    assert_eq!(console.state.focus, Focus::Detail);
+    assert!(!title(&console).contains("match"));
+    console.press("n");
+    assert!(console.footer().contains("nothing is looked for"));
+    console.press("esc");
+    assert_eq!(console.state.focus, Focus::Table);
+}
+
+#[test]
+fn a_search_also_finds_what_was_folded_and_goes_on_in_the_next_receiver() {
+    let mut memory = failed_with(JAVA);
+    let attempt = &mut memory.receivers.get_mut(&92).unwrap().attempts[0];
+    attempt.traceback = Some(JAVA.into());
+    let mut console = Console::open(memory);
+    console
+        .press("3 enter /")
+        .type_in("socksSocket")
+        .press("enter");
+    assert!(console.footer().contains("no match"), "capitals count");
+    console.press("/").type_in("sockssocket").press("enter");
+    assert!(
+        title(&console).contains("match 1 of 2"),
+        "{}",
+        title(&console)
+    );
+    assert!(pane(&console).contains("SocksSocketImpl"));
+    console.press("J");
+    assert!(title(&console).contains("2 matches"), "{}", title(&console));
+    console.press("n");
+    assert!(pane(&console).contains("SocksSocketImpl"));
+}
+
+#[test]
+fn an_empty_search_or_esc_leaves_everything_as_it_was() {
+    let mut console = Console::open(long_lines());
+    console.press("3 enter 3 pgdn");
+    let before = pane(&console);
+    console.press("/").type_in("end").press("esc");
+    assert_eq!(pane(&console), before);
+    console.press("/ enter");
+    assert_eq!(pane(&console), before);
+    assert!(console.state.pane.search.is_none());
+}
+
+#[test]
+fn long_lines_are_broken_or_run_on_and_can_be_followed_to_the_side() {
+    let mut console = Console::open(long_lines());
+    console.press("3 enter 3 right");
+    assert!(
+        console.footer().contains("w lets them run on"),
+        "{}",
+        console.footer()
+    );
+    console.press("w");
+    let shown = pane(&console);
+    assert!(
+        shown.contains("line 1 word") && shown.contains("line 9 word"),
+        "{shown}"
+    );
+    assert!(!shown.contains("end of 1"));
+    for _ in 0..40 {
+        console.press("right");
+    }
+    assert!(pane(&console).contains("end of 1\n"), "{}", pane(&console));
+    assert!(title(&console).contains('→'));
+    for _ in 0..40 {
+        console.press("left");
+    }
+    assert_eq!(pane(&console), shown);
+    console.press("/").type_in("end of 3").press("enter");
+    assert!(
+        pane(&console).contains("end of 3"),
+        "a match is brought into sight: {}",
+        pane(&console)
+    );
+    console.press("w");
+    assert!(!title(&console).contains('→'));
+}
+
+#[test]
+fn the_end_is_reached_and_no_line_is_skipped_on_the_way() {
+    let mut console = Console::open(long_lines());
+    console.press("3 enter 3");
+    let mut seen = pane(&console);
+    for _ in 0..40 {
+        console.press("pgdn");
+        seen.push_str(&pane(&console));
+    }
+    for n in 1..=50 {
+        assert!(seen.contains(&format!("line {n} word")), "{n}");
+    }
+    assert!(title(&console).contains("100%"));
+    let end = pane(&console);
+    console.press("j j");
+    assert_eq!(pane(&console), end);
+    console.press("g");
+    assert!(pane(&console).contains("Subject"));
+    console.press("G");
+    assert_eq!(pane(&console), end);
+}
+
+#[test]
+fn a_traceback_is_given_to_a_colleague_with_two_keys_also_from_the_table() {
+    let mut console = Console::open(failed_with(JAVA));
+    console.press("3 y t");
+    let told = copied(&console)[0].to_owned();
+    assert!(told.starts_with("Exception in thread \"main\""));
+    assert!(
+        told.contains("java.base/java.net.Socket"),
+        "whole, nothing folded"
+    );
+    assert!(
+        console.footer().contains("copied the traceback"),
+        "{}",
+        console.footer()
+    );
+    assert_eq!(console.state.focus, Focus::Table);
+}
+
+#[test]
+fn what_is_copied_waits_until_it_is_read() {
+    let mut console = Console::open(failed_with(JAVA));
+    console.press("3");
+    console.hold();
+    console.press("y t");
+    assert!(copied(&console).is_empty());
+    console.release();
+    assert_eq!(copied(&console).len(), 1);
+    assert!(console.state.overlay.is_none());
+    console.press("j");
+    console.hold();
+    console.press("y t esc");
+    console.release();
+    assert_eq!(copied(&console).len(), 1, "esc takes it back");
+}
+
+#[test]
+fn the_command_for_this_view_is_copied() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("y c 3 y c enter y c");
+    console.press("esc /").type_in("it's").press("enter y c");
+    assert_eq!(
+        copied(&console),
+        [
+            "postroom list",
+            "postroom list 'status:failed'",
+            "postroom show 96",
+            "postroom list 'it'\\''s'"
+        ]
+    );
+}
+
+#[test]
+fn the_line_that_is_copied_is_chosen_in_sight_and_copied_whole() {
+    let mut console = Console::open(long_lines());
+    console.press("3 y y");
+    assert!(console.footer().contains("enter opens the receiver first"));
+    console.press("esc enter 3 y");
+    assert!(
+        reversed(&console).starts_with("Subject"),
+        "{}",
+        reversed(&console)
+    );
+    console.press("j j j j");
+    assert!(reversed(&console).contains("line 1 word"));
+    console.press("y");
+    let line = copied(&console)[0];
+    assert!(
+        line.starts_with("line 1 ") && line.ends_with("end of 1"),
+        "{line}"
+    );
+    console.press("y a");
+    assert!(copied(&console)[1].contains("line 50 "));
+}
+
+#[test]
+fn a_traceback_offers_its_failing_line() {
+    let mut console = Console::open(failed_with(JAVA));
+    console.press("3 enter y y");
+    assert!(copied(&console)[0].ends_with("at com.example.mail.Mailer.open(Mailer.java:4)"));
+}
+
+#[test]
+fn more_than_terminals_take_is_refused_with_a_word_and_never_cut() {
+    // Three bytes become four.
+    let most = 74_994 / 4 * 3;
+    let mut memory = failed_with("x");
+    let mut told = |bytes: usize| {
+        let attempt = &mut memory.receivers.get_mut(&96).unwrap().attempts[0];
+        attempt.traceback = Some("x".repeat(bytes).into());
+        let mut console = Console::open(memory.clone());
+        console.press("3 y t");
+        (copied(&console).len(), console.screen())
+    };
+    assert_eq!(told(most).0, 1);
+    let (copies, screen) = told(most + 1);
+    assert_eq!(copies, 0);
+    assert!(screen.contains("74,994"), "{screen}");
+}
+
+#[test]
+fn the_pager_gets_the_whole_text_made_harmless() {
+    let hostile = format!("{JAVA}\u{1b}[2J\u{202e}\n");
+    let mut console = Console::open(failed_with(&hostile));
+    console.press("3 enter p");
+    let mut got = Vec::new();
+    pages(&console)[0].write(&mut got).unwrap();
+    let got = String::from_utf8(got).unwrap();
+    assert!(
+        got.contains("java.base/java.net.Socket"),
+        "foreign frames too: {got}"
+    );
+    assert!(got.contains("␛[2J\u{fffd}"), "{got}");
+    assert!(!got.contains(|c: char| c != '\n' && c.is_control()));
+    assert!(
+        !console.screen().contains("java.base/"),
+        "here they stay folded"
+    );
+    console.event(Event::Paged(Some("the pager `x` failed".to_owned())));
+    assert!(console.footer().contains("the pager `x` failed"));
+}
+
+#[test]
+fn no_pager_is_begun_while_a_job_runs() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("r y enter p");
+    assert!(pages(&console).is_empty());
+    assert!(
+        console.footer().contains("a job is running"),
+        "{}",
+        console.footer()
+    );
+}
+
+#[test]
+fn a_file_holds_the_letters_as_they_came_and_is_written_over_only_after_a_yes() {
+    let text = "a\tb\u{1b}[2J\n".to_owned();
+    let mut console = Console::open(saying_text(text.clone()));
+    console.press("3 enter 3 s");
+    assert!(
+        console
+            .footer()
+            .contains("save as: postroom-96-content.txt"),
+        "{}",
+        console.footer()
+    );
+    console.press("enter");
+    let save = saves(&console)[0].clone();
+    assert_eq!(save.path, "postroom-96-content.txt");
+    assert_eq!(*save.bytes, text.into_bytes());
+    assert!(!save.overwrite);
+    console.event(Event::Saved(save.clone(), Err(NotSaved::Exists)));
+    assert!(
+        console
+            .screen()
+            .contains("Write over postroom-96-content.txt?")
+    );
+    assert!(console.screen().contains("[y/N]"));
+    console.press("enter");
+    assert_eq!(saves(&console).len(), 1, "no is the answer");
+    console.event(Event::Saved(save.clone(), Err(NotSaved::Exists)));
+    assert!(matches!(
+        console.state.overlay,
+        Some(Overlay::Confirm(Confirm::Overwrite(_)))
+    ));
+    console.press("y");
+    assert!(saves(&console)[1].overwrite);
+    console.event(Event::Saved(save.clone(), Ok(())));
+    assert!(
+        console.footer().contains("saved 8 bytes in"),
+        "{}",
+        console.footer()
+    );
+    console.event(Event::Saved(
+        save,
+        Err(NotSaved::Failed("no space".to_owned())),
+    ));
+    assert!(console.screen().contains("no space"));
+}
+
+#[test]
+fn each_tab_can_be_saved_under_a_name_of_its_own() {
+    let mut console = Console::open(saying(Body::Raw(WHOLE.as_bytes().to_vec())));
+    console.press("3 enter");
+    for (keys, name, bytes) in [
+        ("1 s", "postroom-96-traceback-1.txt", "451 4.7.1 greylisted"),
+        ("2 s", "postroom-96-transcript-1.txt", "C: MAIL FROM:"),
+        ("4 s", "postroom-96-history.txt", "handed over"),
+        ("5 s", "postroom-96-details.txt", "Metadata"),
+        ("3 v v v s", "postroom-96-message.eml", "\r\n--b--\r\n"),
+    ] {
+        console.press(keys).press("enter");
+        let save = saves(&console).pop().unwrap();
+        assert_eq!(save.path, name);
+        let text = String::from_utf8(save.bytes.to_vec()).unwrap();
+        assert!(text.contains(bytes), "{bytes} in {text}");
+    }
+    console.press("s").type_in("other.txt").press("enter");
+    assert_eq!(
+        saves(&console).pop().unwrap().path,
+        "other.txt",
+        "typing replaces"
+    );
+    let before = saves(&console).len();
+    console.press("s backspace enter");
+    assert_eq!(saves(&console).len(), before);
+    assert!(console.footer().contains("needs a name"));
+}
+
+#[test]
+fn twenty_megabytes_answer_keys_as_fast_as_twenty_lines() {
+    let line =
+        "Ærlig talt: a line of a log that somebody sent by mail, 80 columns or thereabouts.\n";
+    let mut text = line.repeat(20 * 1024 * 1024 / line.len() / 2);
+    // And half of it in one line.
+    text.push_str(&"wörd ".repeat(10 * 1024 * 1024 / 6));
+    let time = |text: String| {
+        let mut console = Console::open(saying_text(text));
+        console.press("3 enter 3");
+        let begun = std::time::Instant::now();
+        for _ in 0..10 {
+            for key in ["j", "pgdn", "G", "k", "pgup", "w", "right", "w", "g", "3"] {
+                console.press(key);
+                let _ = console.buffer();
+            }
+        }
+        begun.elapsed()
+    };
+    let (few, many) = (time(line.repeat(20)), time(text));
+    // Were the text gone through for each of these 100 keys, they would take a minute.
+    let most = few * 10 + std::time::Duration::from_secs(10);
+    assert!(many < most, "{many:?}, of twenty lines {few:?}");
+}
+
+#[test]
+fn hostile_text_is_harmless_in_every_tab_whatever_is_done_with_it() {
+    let long = format!(
+        "{}\u{202e}\t{}",
+        "x\u{200b}".repeat(5000),
+        "a\u{301}".repeat(9000)
+    );
+    let hostile = format!(
+        "a\u{1b}]52;c;aGk=\u{7}b\u{9b}31m\u{2066}\u{e0041}\u{feff}\n  File \"\u{1b}[2J.py\", line 3\n    at com.\u{202e}x.Y.z(\u{1b}c:1)\n{long}\n"
+    );
+    let mut memory = saying(Body::Raw(
+        format!(
+            "Subject: {hostile}\r\nContent-Type: text/plain; name=\"\u{1b}[2J\"\r\n\r\n{hostile}"
+        )
+        .into_bytes(),
+    ));
+    let detail = memory.receivers.get_mut(&96).unwrap();
+    for attempt in &mut detail.attempts {
+        attempt.traceback = Some(hostile.as_str().into());
+        attempt.transcript = Some(hostile.as_str().into());
+    }
+    detail.headers = vec![(hostile.as_str().into(), hostile.as_str().into())];
+    detail.name = Some(hostile.as_str().into());
+    detail.receiver_metadata = serde_json::json!({ hostile.clone(): hostile });
+    detail.actions = vec![AuditEntry {
+        at: now(),
+        who: hostile.as_str().into(),
+        action: hostile.as_str().into(),
+        target: hostile.as_str().into(),
+        count: 1,
+        id: 1,
+        receiver: None,
+    }];
+    let bad = |c: char| c != '\n' && crate::message::is_dangerous(c);
+    for (width, height) in [(200, 60), (80, 24), (40, 10)] {
+        let mut console = Console::sized(memory.clone(), width, height);
+        console.press("3 enter");
+        for keys in [
+            "1", "z", "2", "w", "right", "G", "3", "v", "v", "v", "v", "w", "4", "5", "G", "y", "j",
+        ] {
+            console.press(keys);
+            for cell in &console.buffer().content {
+                assert!(
+                    !cell.symbol().contains(bad),
+                    "{:?} after {keys}",
+                    cell.symbol()
+                );
+            }
+        }
+        console.press("esc /");
+        console.event(Event::Paste(hostile.clone()));
+        console.press("enter");
+        for tab in ["1", "2", "3", "4", "5"] {
+            console.press(tab).press("y y").press("y a").press("p");
+            assert!(!console.screen().contains(bad));
+        }
+        console.press("y t");
+        assert!(copied(&console).iter().all(|text| !text.contains(bad)));
+        assert!(
+            pages(&console)
+                .iter()
+                .all(|page| !page.plain().contains(bad))
+        );
+    }
+}
+
+#[test]
+fn a_receiver_that_was_not_tried_yet_has_nothing_to_copy() {
+    let mut memory = Memory::of(3);
+    memory.add(4, Of::Queued);
+    let mut console = Console::open(memory);
+    console.press("y t");
+    assert!(
+        console.footer().contains("not tried yet"),
+        "{}",
+        console.footer()
+    );
+    assert!(copied(&console).is_empty());
+}
