@@ -6,6 +6,7 @@
 mod support;
 
 use std::{
+    fs,
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
@@ -13,6 +14,7 @@ use std::{
 use postroom::{
     backend::{Smtp, SmtpSettings, Tls},
     console::{
+        content::Part,
         courier::{Courier as _, Stop, StoreCourier},
         effect::{JobNews, Order, Outcome},
         question::{Answer, At, Question, Source as _, Window, WindowQuestion},
@@ -24,7 +26,7 @@ use postroom::{
     query::{Context, Query},
     store::{Action, Store, Target},
 };
-use support::{Postroom, SOON, message};
+use support::{Postroom, SOON, Terminal, message};
 
 fn query(text: &str) -> Query {
     Query::parse(text, &Context::local()).unwrap()
@@ -297,4 +299,95 @@ fn a_running_service_is_given_the_work() {
         "each a second time, as asked"
     );
     service.terminate();
+}
+
+/// What a terminal is told when a program takes it, and when it gives it back.
+const TAKEN: &str = "\x1b[?1049h";
+const GIVEN_BACK: &str = "\x1b[?1049l";
+
+#[test]
+fn a_copy_goes_to_the_terminals_clipboard_and_the_pager_has_the_terminal_for_itself() {
+    let (postroom, _server) = stored(1, Script::accept_all());
+    postroom.deliver();
+    // It notes what it is given, then waits for a line that is typed.
+    let pager = "cat > paged; head -n 1 <&2 > typed";
+    let mut terminal = Terminal::start(&postroom, (80, 24), &["console"], &[("PAGER", pager)]);
+    terminal.wait_for(TAKEN);
+    terminal.wait_for("user1@example.com");
+    terminal.press("\r3");
+    terminal.wait_for("Subject");
+    terminal.press("yc");
+    // `postroom show 1`
+    terminal.wait_for("\x1b]52;c;cG9zdHJvb20gc2hvdyAx\x07");
+    terminal.press("p");
+    terminal.wait_for(GIVEN_BACK);
+    // `q` would end the console, were it to read it.
+    terminal.press("quit?\n");
+    terminal.wait_for(TAKEN);
+    terminal.wait_for("Subject");
+    let read = |name: &str| fs::read_to_string(postroom.folder().join(name)).unwrap();
+    assert_eq!(read("typed"), "quit?\n");
+    assert!(read("paged").contains("user1@example.com"));
+    terminal.press("q");
+    terminal.wait_for(GIVEN_BACK);
+    assert!(terminal.wait().success());
+}
+
+#[test]
+fn a_pager_that_is_not_there_is_told_and_the_console_goes_on() {
+    let (postroom, _server) = stored(1, Script::accept_all());
+    let variables = [("PAGER", "no-such-pager 2>/dev/null")];
+    let mut terminal = Terminal::start(&postroom, (200, 24), &["console"], &variables);
+    terminal.wait_for("user1@example.com");
+    terminal.press("\rp");
+    terminal.wait_for("cannot be run");
+    terminal.press("q");
+    terminal.wait_for(GIVEN_BACK);
+    assert!(terminal.wait().success());
+}
+
+#[test]
+fn what_is_saved_lies_in_the_folder_the_console_was_started_in() {
+    let (postroom, _server) = stored(1, Script::accept_all());
+    let mut terminal = Terminal::start(&postroom, (120, 24), &["console"], &[]);
+    terminal.wait_for("user1@example.com");
+    terminal.press("\r5");
+    terminal.wait_for("Message-ID");
+    terminal.press("s\r");
+    terminal.wait_for("saved");
+    let saved = postroom.folder().join("postroom-1-details.txt");
+    assert!(fs::read_to_string(&saved).unwrap().contains("Message-ID"));
+    terminal.press("s\r");
+    terminal.wait_for("[y/N]");
+    terminal.press("nq");
+    terminal.wait_for(GIVEN_BACK);
+    assert!(terminal.wait().success());
+}
+
+#[test]
+fn a_receiver_is_shown_with_what_its_operators_did_and_its_content_when_asked() {
+    let (postroom, _server) = stored(2, Script::accept_all());
+    postroom.run(&["hold", "--id", "1", "--yes"]).ok();
+    postroom.run(&["release", "--id", "1", "--yes"]).ok();
+    let mut asking = Asking::of(&postroom);
+    let deeds = |asking: &mut Asking, id| match asking.0.answer(&Question::Detail(ReceiverId(id))) {
+        Ok(Answer::Detail(Some(detail))) => detail
+            .deeds
+            .iter()
+            .map(|deed| deed.action.raw().to_owned())
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(deeds(&mut asking, 1), ["hold", "release"]);
+    assert!(deeds(&mut asking, 2).is_empty());
+    let content = |id| Question::Content {
+        id: ReceiverId(id),
+        part: Part::Text,
+        width: 80,
+    };
+    let Ok(Answer::Content(Some(reading))) = asking.0.answer(&content(1)) else {
+        panic!("it is there");
+    };
+    assert!(reading.page.plain().contains("user1@example.com"));
+    assert_eq!(asking.0.answer(&content(3)), Ok(Answer::Content(None)));
 }

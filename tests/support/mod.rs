@@ -18,6 +18,7 @@
 
 mod mounts;
 mod process;
+mod screen;
 mod submission;
 mod terminal;
 mod tls;
@@ -39,6 +40,7 @@ use toml::{Table, Value as Toml};
 pub use mounts::{Disk, ReadOnly, with_own_mounts};
 pub use process::{Ran, Running};
 pub use rustix::process::Signal;
+pub use screen::Terminal;
 pub use submission::{receiver, submission};
 pub use tls::Certificate;
 
