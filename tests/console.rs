@@ -370,16 +370,17 @@ fn a_receiver_is_shown_with_what_its_operators_did_and_its_content_when_asked() 
     postroom.run(&["hold", "--id", "1", "--yes"]).ok();
     postroom.run(&["release", "--id", "1", "--yes"]).ok();
     let mut asking = Asking::of(&postroom);
-    let deeds = |asking: &mut Asking, id| match asking.0.answer(&Question::Detail(ReceiverId(id))) {
+    let actions = |asking: &mut Asking, id| match asking.0.answer(&Question::Detail(ReceiverId(id)))
+    {
         Ok(Answer::Detail(Some(detail))) => detail
-            .deeds
+            .actions
             .iter()
-            .map(|deed| deed.action.raw().to_owned())
+            .map(|entry| entry.action.raw().to_owned())
             .collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(deeds(&mut asking, 1), ["hold", "release"]);
-    assert!(deeds(&mut asking, 2).is_empty());
+    assert_eq!(actions(&mut asking, 1), ["hold", "release"]);
+    assert!(actions(&mut asking, 2).is_empty());
     let content = |id| Question::Content {
         id: ReceiverId(id),
         part: Part::Text,
