@@ -3,6 +3,7 @@
 //! The supervisor fills and empties a lane, workers take from it; [`breaker`] says when it may be used, [`results`] what becomes of what was taken.
 
 mod breaker;
+pub(super) mod log;
 mod results;
 
 use std::{
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     message::{MessageId, Receiver, ReceiverId, Timestamp},
-    store::{Claim, Ledger, Scope, Standing, StoreError},
+    store::{BackendState, Claim, Ledger, Scope, Standing, StoreError},
 };
 use breaker::{Gate, Look, Streaks};
 
@@ -180,6 +181,9 @@ impl Lane {
         };
         let gate = inner.gate.after(row.as_ref(), look);
         if gate != inner.gate {
+            if row.is_some_and(|row| row.state == BackendState::Paused) {
+                tracing::info!(backend = self.way.name, "the backend is paused");
+            }
             inner.gate = gate;
             let freed = inner.shut_out(gate);
             drop(inner);

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Lane,
     breaker::{Gate, probe_wait, usual_wait},
-    held,
+    held, log,
 };
 use crate::{
     delivery::{Batch, Trouble},
@@ -186,9 +186,10 @@ impl Lane {
         };
         let idle = inner.ready.is_empty() && inner.hands.is_empty();
         drop(inner);
-        if let Report::Failed(outcome, failure) = &report {
-            tracing::info!(receiver = receiver.id.0, backend = self.way.name, outcome = outcome.name(), error = ?failure.error, "not sent");
-        }
+        let failed = match &report {
+            Report::Failed(outcome, failure) => Some((*outcome, failure.clone())),
+            Report::Accepted { .. } => None,
+        };
         self.ledger.settle(Settlement {
             receiver: receiver.id,
             epoch: receiver.epoch,
@@ -198,6 +199,13 @@ impl Lane {
             ended_at: now,
             record,
         });
+        // First the store, then the log: nobody may be listening there.
+        if worked {
+            tracing::info!(backend = self.way.name, "the backend works again");
+        }
+        if let Some((outcome, failure)) = failed {
+            log::not_sent(&self.way.name, receiver.id, outcome, &failure, &next);
+        }
         if let Some(why) = pause {
             self.pause(&why, now);
         }
@@ -272,7 +280,12 @@ impl Lane {
             self.write_down(receiver, report, How::Unheard);
         }
         let wait = probe_wait(last, self.way.probe, trouble, now);
-        tracing::warn!(backend = self.way.name, error = ?failure.error, "the backend is down, next try in {wait:?}");
+        tracing::warn!(
+            backend = self.way.name,
+            text = failure.error,
+            "the backend is down, next try in {}",
+            humantime::format_duration(wait)
+        );
         self.report_store(store.backend_down(
             &self.way.name,
             &failure.error,
@@ -323,7 +336,11 @@ impl Lane {
             let mut inner = self.inner();
             if inner.sessions > 0 && inner.gate == Gate::Open {
                 inner.fewer = Some((inner.sessions, Instant::now() + FEWER_FOR));
-                tracing::warn!(backend = self.way.name, error = ?trouble.failure.error, "fewer connections for a while");
+                tracing::warn!(
+                    backend = self.way.name,
+                    text = trouble.failure.error,
+                    "fewer connections for a while"
+                );
                 return;
             }
         }
