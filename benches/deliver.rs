@@ -219,6 +219,7 @@ fn with_store(smtp: &Arc<dyn Backend>) -> f64 {
         work: Work::Pass,
         lease: Duration::from_secs(120),
         patience: Duration::from_secs(30),
+        min_free: 0,
         clock: system_clock(),
         seed: 1,
     };

@@ -19,7 +19,7 @@ use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 use toml::{Spanned, de::DeTable};
 
-use crate::{duration, message::DisplayText, suggest::did_you_mean};
+use crate::{duration, message::DisplayText, size, suggest::did_you_mean};
 
 use places::{Places as _, key_in, named};
 
@@ -71,6 +71,9 @@ pub struct Delivery {
     /// How long an engine that is not heard of keeps the receivers it claimed. Default: `2m`.
     #[serde(deserialize_with = "duration::read")]
     pub lease: Duration,
+    /// Below so many bytes of free disk nothing is sent; 0: no matter. Default: `64MiB`.
+    #[serde(deserialize_with = "size::read")]
+    pub min_free: u64,
 }
 
 impl Default for Delivery {
@@ -83,6 +86,7 @@ impl Default for Delivery {
             resend_limit: None,
             permanent: Permanent::default(),
             lease: Duration::from_secs(120),
+            min_free: 64 << 20,
         }
     }
 }

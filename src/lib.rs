@@ -23,5 +23,6 @@ pub mod demo;
 mod duration;
 pub mod message;
 pub mod query;
+mod size;
 pub mod store;
 mod suggest;

@@ -130,6 +130,7 @@ fn start_by(
         work,
         lease: Duration::from_secs(120),
         patience,
+        min_free: 0,
         clock,
         seed: 1,
     };

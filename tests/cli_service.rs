@@ -147,8 +147,18 @@ fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
     let delivery = &switched_on.delivery;
     let default = Config::default().delivery;
     assert_eq!(
-        (&delivery.backoff, delivery.lease, delivery.permanent),
-        (&default.backoff, default.lease, default.permanent)
+        (
+            &delivery.backoff,
+            delivery.lease,
+            delivery.permanent,
+            delivery.min_free
+        ),
+        (
+            &default.backoff,
+            default.lease,
+            default.permanent,
+            default.min_free
+        )
     );
     assert_eq!(delivery.default_language, default.default_language);
 }

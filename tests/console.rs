@@ -74,6 +74,7 @@ fn courier(postroom: &Postroom, server: &Server) -> StoreCourier {
         who: "april".to_owned(),
         resend_limit: 8,
         lease: Duration::from_secs(120),
+        min_free: 0,
         clock: system_clock(),
     }
 }

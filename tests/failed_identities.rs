@@ -130,6 +130,7 @@ impl Site {
             work: Work::Pass,
             lease: Duration::from_secs(120),
             patience: Duration::from_secs(30),
+            min_free: 0,
             clock: system_clock(),
             seed: 1,
         };

@@ -114,7 +114,10 @@ fn on_a_full_disk_every_command_says_so() {
     with_own_mounts("on_a_full_disk_every_command_says_so", || {
         let disk = Disk::of(1024);
         let server = Server::start(Script::accept_all()).unwrap();
-        let postroom = Setup::new().smtp("email", &server).build_in(disk.path());
+        let postroom = Setup::new()
+            .smtp("email", &server)
+            .set("delivery.min_free", "0")
+            .build_in(disk.path());
         postroom.submit(&[message("m", "t", &["april@example.com"])]);
         disk.fill();
         let line = lines(&[message("n", "t", &["april@example.com"])]);
@@ -173,6 +176,7 @@ fn sixty(disk: &Arc<Disk>, times: usize) -> (Server, Postroom) {
         .smtp("email", &server)
         .set("backends.email.connections", 1)
         .set("backends.email.on_unknown", "hold")
+        .set("delivery.min_free", "0")
         .build_in(disk.path());
     let to: Vec<_> = (0..60).map(|n| format!("r{n}@example.com")).collect();
     let to: Vec<&str> = to.iter().map(String::as_str).collect();
@@ -231,7 +235,8 @@ fn a_pass_on_a_disk_that_stays_full_fails_and_the_next_one_sends_nobody_anything
             postroom.configure(
                 Setup::new()
                     .smtp("email", &server)
-                    .set("backends.email.on_unknown", "hold"),
+                    .set("backends.email.on_unknown", "hold")
+                    .set("delivery.min_free", "0"),
             );
             assert_eq!(postroom.count("status:sent"), 19);
             assert_eq!(postroom.deliver().sent, 41);

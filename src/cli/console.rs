@@ -59,6 +59,7 @@ pub(super) fn open(
         who: operator(),
         resend_limit: config.delivery.resend_limit(),
         lease: config.delivery.lease,
+        min_free: config.delivery.min_free,
         ways: Box::new(move || ways(&config)),
     })?;
     Ok(0)

@@ -59,6 +59,7 @@ pub(super) fn run(
         work,
         lease: config.delivery.lease,
         patience: PATIENCE,
+        min_free: config.delivery.min_free,
         clock: system_clock(),
         seed: fastrand::u64(..),
     };

@@ -80,6 +80,8 @@ pub struct StoreCourier {
     pub resend_limit: u32,
     /// How long an engine may be silent.
     pub lease: Duration,
+    /// So many bytes of the disk are left alone.
+    pub min_free: u64,
     /// The time.
     pub clock: Clock,
 }
@@ -214,6 +216,7 @@ impl StoreCourier {
             work: Work::Job(job),
             lease: self.lease,
             patience: PATIENCE,
+            min_free: self.min_free,
             clock: Arc::clone(&self.clock),
             seed: fastrand::u64(..),
         };

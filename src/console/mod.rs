@@ -71,6 +71,8 @@ pub struct ConsoleOptions {
     pub resend_limit: u32,
     /// The configured lease.
     pub lease: Duration,
+    /// The configured floor of free disk, in bytes.
+    pub min_free: u64,
 }
 
 /// Runs the console until it is left.
@@ -104,6 +106,7 @@ pub fn run(options: ConsoleOptions) -> anyhow::Result<()> {
             who: options.who,
             resend_limit: options.resend_limit,
             lease: options.lease,
+            min_free: options.min_free,
             clock: system_clock(),
         }),
     })?;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -10,8 +10,12 @@ use std::{
 };
 
 use super::{
-    Clock, Failure, OnUnknown, Policy, Report, Tally, Way, lane::Lane, router::Router,
-    signal::Signal, worker,
+    Clock, Failure, OnUnknown, Policy, Report, Tally, Way,
+    floor::Floor,
+    lane::{Lane, log},
+    router::Router,
+    signal::Signal,
+    worker,
 };
 use crate::{
     message::{Outcome, Timestamp},
@@ -46,6 +50,8 @@ pub struct Options {
     pub lease: Duration,
     /// How long a stop waits for replies under way.
     pub patience: Duration,
+    /// So many bytes the disk must have free, or nothing is claimed; 0: no matter.
+    pub min_free: u64,
     /// The clock; tests bring their own.
     pub clock: Clock,
     /// The seed of the jitter in backoff.
@@ -74,6 +80,10 @@ struct Shared {
     signal: Arc<Signal>,
     stopping: AtomicBool,
     done: AtomicBool,
+    /// When a stop gives up waiting for replies.
+    deadline: Mutex<Option<Instant>>,
+    /// Rounds of the supervisor so far.
+    turns: AtomicU64,
     /// Receivers whose answer was not waited for any longer.
     given_up: AtomicU64,
     /// Kept after the end, for whoever asks late.
@@ -124,6 +134,8 @@ impl Engine {
             signal,
             stopping: AtomicBool::new(false),
             done: AtomicBool::new(false),
+            deadline: Mutex::default(),
+            turns: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
             failure: Mutex::default(),
         });
@@ -137,6 +149,7 @@ impl Engine {
             refreshed: Instant::now(),
             dry: vec![None; ways.len()],
             rows: vec![CLAIM; ways.len()],
+            floor: Floor::new(options.min_free),
             ways,
             options,
         };
@@ -174,10 +187,21 @@ impl Engine {
         }
     }
 
+    /// How many rounds the supervisor has made: while this number rises, the engine lives.
+    pub fn turns(&self) -> u64 {
+        self.shared.turns.load(Ordering::Relaxed)
+    }
+
     /// Claims nothing more, waits for the replies under way, and ends. Returns at once.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.signal.raise();
+    }
+
+    /// The same, waiting so long at most from now on, whatever the options or an earlier stop said.
+    pub fn stop_within(&self, patience: Duration) {
+        *self.shared.deadline() = Some(Instant::now() + patience);
+        self.stop();
     }
 
     /// Whether it has ended.
@@ -193,6 +217,17 @@ impl Engine {
             result?;
         }
         Ok(self.tally())
+    }
+}
+
+impl Shared {
+    fn deadline(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more round.
+    fn turned(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -252,16 +287,24 @@ fn unknown(ways: &[Way], backend: &str, claim: &Claim, now: Timestamp, why: &str
         phase: Some("dot".to_owned()),
         ..Failure::default()
     };
+    // Due at once, also for a pass that begins now: `next` makes it due a moment after the time it is given.
+    let next = policy.next(
+        &claim.standing,
+        Outcome::Unknown,
+        now - Duration::from_millis(1),
+        0.0,
+    );
+    log::not_sent(
+        backend,
+        claim.receiver.id,
+        Outcome::Unknown,
+        &failure,
+        &next,
+    );
     Settlement {
         receiver: claim.receiver.id,
         epoch: claim.receiver.epoch,
-        // Due at once, also for a pass that begins now: `next` makes it due a moment after the time it is given.
-        next: policy.next(
-            &claim.standing,
-            Outcome::Unknown,
-            now - Duration::from_millis(1),
-            0.0,
-        ),
+        next,
         report: Report::Failed(Outcome::Unknown, failure),
         started_at: now,
         ended_at: now,
@@ -283,6 +326,7 @@ struct Supervisor {
     dry: Vec<Option<Instant>>,
     /// How many rows each lane claims at once: fewer while messages are so large that not all of them find room.
     rows: Vec<usize>,
+    floor: Floor,
 }
 
 impl Supervisor {
@@ -301,6 +345,7 @@ impl Supervisor {
     fn serve(&mut self) -> Result<(), StoreError> {
         let mut before: Option<Refusal> = None;
         while !self.shared.stopping.load(Ordering::Acquire) {
+            self.shared.turned();
             match self.step() {
                 Ok(Step::Go(wait)) => self.shared.signal.wait(wait),
                 Ok(Step::Done) => return Ok(()),
@@ -334,7 +379,9 @@ impl Supervisor {
         if self.refreshed.elapsed() > REFRESH {
             self.refreshed = Instant::now();
             self.place.check()?;
-            while self.place.ledger().store().expire(now)? > 0 {}
+            while self.place.ledger().store().expire(now)? > 0 {
+                self.shared.turned();
+            }
             for lane in &self.shared.lanes {
                 lane.refresh(false)?;
             }
@@ -375,6 +422,8 @@ impl Supervisor {
             .zip(&self.dry)
             .all(|(lane, dry)| dry.is_some() || lane.is_shut());
         if idle && over && self.options.work != Work::Forever {
+            // Who is due is still due: the pass is not over, it cannot go on.
+            self.floor.refusal(self.place.ledger().store())?;
             return Ok(Step::Done);
         }
         Ok(Step::Go(if idle { LOOK } else { RIDE }))
@@ -389,7 +438,9 @@ impl Supervisor {
                 continue;
             }
             let ledger = self.place.ledger();
-            let claims = if ledger.store().has_due(&lane.way.name, self.scope, now)? {
+            let claims = if ledger.store().has_due(&lane.way.name, self.scope, now)?
+                && self.floor.has_room(ledger.store())
+            {
                 ledger
                     .store()
                     .claim(ledger.engine(), &lane.way.name, self.scope, wanted, now)?
@@ -431,6 +482,7 @@ impl Supervisor {
             lane.halt(true);
         }
         while self.options.work == Work::Forever || since.elapsed() < self.options.patience {
+            self.shared.turned();
             self.shared.signal.wait(Duration::from_millis(250));
             if self.shared.stopping.load(Ordering::Acquire) {
                 return Err(first);
@@ -459,11 +511,12 @@ impl Supervisor {
         for lane in &self.shared.lanes {
             result = result.and(lane.stop());
         }
-        let until = Instant::now() + self.options.patience;
+        let usual = Instant::now() + self.options.patience;
         let ledger = Arc::clone(self.place.ledger());
-        while Instant::now() < until
+        while Instant::now() < self.shared.deadline().unwrap_or(usual)
             && (ledger.has_unwritten() || !self.shared.lanes.iter().all(|lane| lane.is_idle()))
         {
+            self.shared.turned();
             if ledger.flush().is_err() || !self.shared.lanes.iter().all(|lane| lane.is_idle()) {
                 self.shared.signal.wait(RIDE);
             }

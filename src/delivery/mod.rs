@@ -6,6 +6,7 @@
 mod backend;
 mod direct;
 mod engine;
+mod floor;
 mod lane;
 mod policy;
 mod rate;

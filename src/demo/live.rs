@@ -63,6 +63,7 @@ impl Demo {
                 work: Work::Pass,
                 lease: self.config().delivery.lease,
                 patience: Duration::from_secs(30),
+                min_free: self.config().delivery.min_free,
                 clock: clock.clock(),
                 seed: SEED,
             };

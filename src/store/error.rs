@@ -5,6 +5,8 @@ use std::{
 
 use rusqlite::ErrorCode;
 
+use crate::size;
+
 /// Why the store did not do what was asked. Each names the thing and the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -80,6 +82,16 @@ pub enum StoreError {
         path: PathBuf,
         /// SQLite's word.
         what: String,
+    },
+    /// Room is left, and less than sending wants to leave alone.
+    #[error("the disk that holds {} has only {} left, and nothing is sent below {} (min_free in [delivery]): free some space", path.display(), size::shown(*free), size::shown(*least))]
+    Low {
+        /// The store.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that have to be.
+        least: u64,
     },
     /// Not ours to write.
     #[error("{} cannot be written: check the owner and mode of the file and of its folder, and whether its disk is mounted read-only", .0.display())]

@@ -150,6 +150,20 @@ impl Store {
         &self.path
     }
 
+    /// Refuses with [`StoreError::Low`] when its disk has fewer bytes free than that. A disk that does not say is taken to have room.
+    pub fn wants_free(&self, least: u64) -> Result<(), StoreError> {
+        let free = match rustix::fs::statvfs(&self.path) {
+            // Some file systems count nothing.
+            Ok(disk) if disk.f_blocks > 0 => disk.f_bavail.saturating_mul(disk.f_frsize),
+            _ => return Ok(()),
+        };
+        if free < least {
+            let path = self.path.clone();
+            return Err(StoreError::Low { path, free, least });
+        }
+        Ok(())
+    }
+
     /// Whether it was opened to look only.
     pub fn is_read_only(&self) -> bool {
         self.read_only
