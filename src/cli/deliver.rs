@@ -6,10 +6,10 @@ use super::{
     Exit,
     backend::states,
     context::Globals,
-    engine,
+    engine::{Foreground, stopping},
     output::{json_line, say, tell},
     progress::progress,
-    ways::limits,
+    ways::{limits, ways},
 };
 use crate::{
     delivery::{Tally, Work},
@@ -36,26 +36,29 @@ enum Format {
 }
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
-    let limits = limits(&globals.config()?);
     let bar = progress("{spinner} {pos} tried, {per_sec}: {msg}");
-    let ran = engine::run(
-        globals,
-        "deliver",
-        Work::Pass,
-        |_| Ok(()),
-        |said| bar.suspend(|| tell(said)),
-        |tally| {
-            bar.set_position(tally.tried());
-            bar.set_message([vec![words(&tally)], limits.clone()].concat().join(", "));
-            bar.tick();
-        },
-    );
+    let config = globals.config()?;
+    let limits = limits(&config);
+    let pass = Foreground::open(globals, &config, "deliver", Work::Pass)?;
+    let engine = pass.engine(&config, ways(&config)?)?;
+    pass.watch(|stops_now| {
+        if stops_now {
+            bar.suspend(|| tell(&stopping()));
+            engine.stop();
+        }
+        let tally = engine.tally();
+        bar.set_position(tally.tried());
+        bar.set_message([vec![words(&tally)], limits.clone()].concat().join(", "));
+        bar.tick();
+        Ok(engine.is_done().then_some(()))
+    })?;
+    let tally = engine.wait();
     bar.finish_and_clear();
-    let ran = ran?;
-    if ran.stopped {
+    let tally = tally?;
+    let stopped = pass.is_stopped();
+    if stopped {
         tell("postroom: stopped by a signal before the pass was over");
     }
-    let config = globals.config()?;
     for backend in states(globals, &config)? {
         let waiting = backend.waiting();
         if backend.kind.is_some() && backend.state() == BackendState::Paused && waiting > 0 {
@@ -69,10 +72,10 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         }
     }
     match args.format {
-        Format::Json => json_line(io::stdout().lock(), &ran.tally)?,
-        Format::Text => say(&words(&ran.tally))?,
+        Format::Json => json_line(io::stdout().lock(), &tally)?,
+        Format::Text => say(&words(&tally))?,
     }
-    Ok(u8::from(ran.stopped))
+    Ok(u8::from(stopped))
 }
 
 /// `3 sent, 1 failed, 0 error`, and what else there was.

@@ -19,6 +19,7 @@ mod init;
 mod list;
 mod logging;
 mod migrate;
+mod notify;
 mod operator;
 mod output;
 mod progress;

@@ -1,0 +1,79 @@
+//! What a service says to systemd (`sd_notify(3)`): that it is ready, what it does, and that it lives. Where nobody listens (no `NOTIFY_SOCKET`),
+//! nothing is said.
+
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+/// A status line is for people: not more often than they can read it.
+const STATUS: Duration = Duration::from_secs(5);
+
+/// The way to the service manager.
+pub(super) struct Notify {
+    /// How often it wants to hear that we live: half of what it waits.
+    beat: Option<Duration>,
+    beaten: Instant,
+    turns: Option<u64>,
+    told: Option<(Instant, String)>,
+}
+
+impl Notify {
+    pub(super) fn from_environment() -> Self {
+        let mut patience = 0;
+        // The variables stay: whoever is started from here shall find them.
+        let watched = sd_notify::watchdog_enabled(false, &mut patience);
+        Self {
+            beat: watched.then(|| Duration::from_micros(patience) / 2),
+            beaten: Instant::now(),
+            turns: None,
+            told: None,
+        }
+    }
+
+    pub(super) fn ready(&self) {
+        send(&[NotifyState::Ready]);
+    }
+
+    /// A reload begins; [`Notify::ready`] ends it.
+    pub(super) fn reloading(&self) {
+        // Without the time a service of Type=notify-reload would be ended (systemd 253).
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => send(&[NotifyState::Reloading, now]),
+            Err(_) => send(&[NotifyState::Reloading]),
+        }
+    }
+
+    pub(super) fn stopping(&self) {
+        send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+    }
+
+    /// An engine has made so many rounds by now. Only one that goes on turning lives.
+    pub(super) fn lives(&mut self, turns: u64) {
+        let due = self.beat.is_some_and(|beat| self.beaten.elapsed() >= beat);
+        if due && self.turns != Some(turns) {
+            self.turns = Some(turns);
+            self.beaten = Instant::now();
+            send(&[NotifyState::Watchdog]);
+        }
+    }
+
+    /// What it does, in a line.
+    pub(super) fn status(&mut self, words: impl FnOnce() -> String) {
+        let told = self.told.as_ref();
+        if told.is_some_and(|(at, _)| at.elapsed() < STATUS) {
+            return;
+        }
+        let words = words();
+        if told.is_none_or(|(_, told)| *told != words) {
+            send(&[NotifyState::Status(&words)]);
+        }
+        self.told = Some((Instant::now(), words));
+    }
+}
+
+/// A service manager that cannot be told is no reason to stop delivering.
+fn send(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(false, states) {
+        tracing::debug!(%error, "the service manager cannot be told");
+    }
+}
