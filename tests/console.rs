@@ -7,7 +7,11 @@ mod support;
 
 use std::{
     fs,
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -270,6 +274,49 @@ fn what_has_not_gone_out_when_a_resend_is_stopped_is_held_and_nothing_is_sent_la
     assert!(server.with_ledger(|ledger| ledger.recipients().is_empty()));
     postroom.run(&["release", "is:held", "--yes"]).ok();
     assert_eq!(postroom.deliver().sent, 6);
+    assert!(server.with_ledger(|ledger| ledger.duplicates().is_empty()));
+}
+
+#[test]
+fn a_resend_that_rests_holds_nothing_and_goes_on_afterwards() {
+    let answers = Arc::new(AtomicBool::new(false));
+    let server_answers = Arc::clone(&answers);
+    let script = Script::accept_all().by(move |event| {
+        let stalls = event.phase == Phase::Dot && !server_answers.load(Ordering::Relaxed);
+        stalls.then(Reply::stall)
+    });
+    let (postroom, server) = stored(30, script);
+    let courier = courier(&postroom, &server);
+    let engines = || {
+        let reader = courier.store.reader().unwrap();
+        reader.engines(chrono::Utc::now()).unwrap().len()
+    };
+    let stop = Stop::default();
+    let (done, over) = mpsc::channel();
+    let outcome: Outcome = std::thread::scope(|threads| {
+        threads.spawn(|| {
+            let outcome = courier.carry_out(&resend(Target::Query(query(""))), &stop, &|_| {});
+            stop.end();
+            done.send(outcome).unwrap();
+        });
+        assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) > 0, SOON));
+        assert_eq!(engines(), 1);
+        stop.pause();
+        stop.wait_for_rest();
+        assert_eq!((engines(), postroom.count("is:sending")), (0, 0));
+        answers.store(true, Ordering::Relaxed);
+        stop.resume();
+        over.recv_timeout(SOON).unwrap().unwrap()
+    });
+    let tally = outcome.tally.unwrap();
+    let in_doubt = postroom.count("status:failed reason:unconfirmed");
+    assert!(
+        (1..=8).contains(&in_doubt),
+        "one a connection: their answers were waited for no longer than a moment"
+    );
+    assert_eq!(tally.unconfirmed as usize, in_doubt);
+    assert_eq!((tally.sent as usize, outcome.left), (30 - in_doubt, 0));
+    assert_eq!(postroom.count("status:sent"), 30 - in_doubt);
     assert!(server.with_ledger(|ledger| ledger.duplicates().is_empty()));
 }
 

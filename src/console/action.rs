@@ -329,10 +329,6 @@ fn something_open(state: &State) -> Option<&'static str> {
     nothing.then_some("nothing is open; q quits")
 }
 
-fn no_job(state: &State) -> Option<&'static str> {
-    (!state.jobs.is_empty()).then_some("a job is running: x stops it")
-}
-
 fn next_attempt(state: &State) -> Option<&'static str> {
     let last = state
         .pane
@@ -554,7 +550,7 @@ table! {
         "Show the keys of this place, and why some do nothing now.";
     Redraw "redraw" "redraw" [Key::ctrl('l')] READING None, always,
         "Clear the screen, draw it anew and read the store again.";
-    Suspend "suspend" "suspend" [Key::ctrl('z')] READING None, no_job,
+    Suspend "suspend" "suspend" [Key::ctrl('z')] READING None, always,
         "Go to the shell that started this; `fg` comes back.";
     Quit "quit" "quit" [Key::letter('q'), Key::ctrl('c')] BOTH Some(12), always,
         "Quit. Asks when a job is running.";

@@ -4,7 +4,7 @@
 use std::{
     fmt,
     ops::ControlFlow,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,33 +24,93 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a stop waits for replies under way.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// A wish to stop, that a thread can wait for.
+/// What the console wishes of a thread that works: to stop, or to rest for a while.
 #[derive(Debug, Default)]
 pub struct Stop {
-    wanted: Mutex<bool>,
+    wishes: Mutex<Wishes>,
     news: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct Wishes {
+    stop: bool,
+    pause: bool,
+    /// What it does about it.
+    now: Now,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Now {
+    #[default]
+    Works,
+    /// It holds nothing.
+    Rests,
+    Over,
+}
+
 impl Stop {
-    /// Wishes it.
+    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_while(&self, condition: impl FnMut(&mut Wishes) -> bool) -> MutexGuard<'_, Wishes> {
+        self.news
+            .wait_while(self.wishes(), condition)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wishes that it stops.
     pub fn stop(&self) {
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.wishes().stop = true;
         self.news.notify_all();
     }
 
-    /// Whether it is wished.
+    /// Whether that is wished.
     pub fn is_wanted(&self) -> bool {
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wishes().stop
     }
 
-    /// Waits so long at most; whether it is wished.
+    /// Waits so long at most for a wish; whether it is to stop.
     pub fn wait(&self, most: Duration) -> bool {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        *self
-            .news
-            .wait_timeout_while(wanted, most, |wanted| !*wanted)
+        self.news
+            .wait_timeout_while(self.wishes(), most, |wishes| !wishes.stop && !wishes.pause)
             .unwrap_or_else(PoisonError::into_inner)
             .0
+            .stop
+    }
+
+    /// Wishes that it lets go of everything and rests.
+    pub fn pause(&self) {
+        self.wishes().pause = true;
+        self.news.notify_all();
+    }
+
+    /// Waits until it rests, or has ended.
+    pub fn wait_for_rest(&self) {
+        drop(self.wait_while(|wishes| wishes.now == Now::Works));
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.wishes().pause = false;
+        self.news.notify_all();
+    }
+
+    /// Says that the work is over.
+    pub fn end(&self) {
+        self.wishes().now = Now::Over;
+        self.news.notify_all();
+    }
+
+    fn is_pause_wanted(&self) -> bool {
+        self.wishes().pause
+    }
+
+    /// Rests for as long as that is wished. Whoever calls it holds nothing that others wait for.
+    fn rest(&self) {
+        self.wishes().now = Now::Rests;
+        self.news.notify_all();
+        self.wait_while(|wishes| wishes.pause && !wishes.stop).now = Now::Works;
     }
 }
 
@@ -142,6 +202,9 @@ impl StoreCourier {
                 told = std::time::Instant::now();
                 news(JobNews::Marked(affected.clone()));
             }
+            if stop.is_pause_wanted() {
+                stop.rest();
+            }
             if stop.is_wanted() {
                 ControlFlow::Break(())
             } else {
@@ -165,12 +228,16 @@ impl StoreCourier {
         news: &dyn Fn(JobNews),
     ) -> anyhow::Result<Outcome> {
         let total = outcome.affected.total();
-        let engine = if self.served()? || stop.is_wanted() {
-            None
-        } else {
-            Some(self.engine(job)?)
-        };
+        let mut engine = self.begin(job, stop)?;
         loop {
+            if stop.is_pause_wanted() {
+                // Before the process stands still: what is under way is answered or in doubt, and nothing is held.
+                if let Some(engine) = engine.take() {
+                    outcome.tally = Some(ended(engine, outcome.tally)?);
+                }
+                stop.rest();
+                engine = self.begin(job, stop)?;
+            }
             let waiting = self.store.job_waiting(job)?;
             news(JobNews::Delivered {
                 done: total.saturating_sub(waiting),
@@ -192,8 +259,7 @@ impl StoreCourier {
             outcome.held = self.store.stop_job(job, &self.stopping(job))?;
         }
         if let Some(engine) = engine {
-            engine.stop();
-            outcome.tally = Some(engine.wait()?);
+            outcome.tally = Some(ended(engine, outcome.tally)?);
         }
         outcome.left = self.store.job_waiting(job)?;
         outcome.waiting = self.why_left(outcome.left)?;
@@ -207,6 +273,14 @@ impl StoreCourier {
             now: (self.clock)(),
             resend_limit: self.resend_limit,
         }
+    }
+
+    /// Delivers it here, unless a service does.
+    fn begin(&self, job: JobId, stop: &Stop) -> anyhow::Result<Option<Engine>> {
+        if self.served()? || stop.is_wanted() {
+            return Ok(None);
+        }
+        self.engine(job).map(Some)
     }
 
     fn engine(&self, job: JobId) -> anyhow::Result<Engine> {
@@ -251,6 +325,13 @@ impl StoreCourier {
         };
         Ok(Some(format!("{} still waiting{why}", grouped(waiting))))
     }
+}
+
+/// Stops it, and waits for its end: what came of it and of those before it.
+fn ended(engine: Engine, before: Option<Tally>) -> anyhow::Result<Tally> {
+    engine.stop();
+    let tally = engine.wait()?;
+    Ok([before.unwrap_or_default(), tally].into_iter().sum())
 }
 
 /// A target for the audit log.

@@ -184,7 +184,13 @@ impl Runtime {
                 Effect::Start(id, order) => self.begin(id, order)?,
                 Effect::Stop(id) => self.jobs.stop(id),
                 Effect::Suspend => {
+                    if self.jobs.are_running() {
+                        give_back();
+                        let _ = writeln!(io::stderr(), "waiting for the answers under way…");
+                        self.jobs.pause_all();
+                    }
                     screen.suspend()?;
+                    self.jobs.resume_all();
                     // The terminal may have another size by now; nobody told a process that stood still.
                     let (width, height) = terminal::size()?;
                     drop(self.sender.send(News::Event(Event::Resize(width, height))));
@@ -272,10 +278,14 @@ impl Jobs {
     }
 
     fn end(&self, id: JobId) {
-        self.running
+        let ended = self
+            .running
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
+        if let Some(stop) = ended {
+            stop.end();
+        }
         self.ended.notify_all();
     }
 
@@ -287,6 +297,28 @@ impl Jobs {
             .get(&id)
         {
             stop.stop();
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<Stop>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().map(Arc::clone).collect()
+    }
+
+    /// Makes all of them rest: a process that stands still must hold nothing that others wait for.
+    fn pause_all(&self) {
+        let running = self.all();
+        for stop in &running {
+            stop.pause();
+        }
+        for stop in &running {
+            stop.wait_for_rest();
+        }
+    }
+
+    fn resume_all(&self) {
+        for stop in self.all() {
+            stop.resume();
         }
     }
 
