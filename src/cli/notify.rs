@@ -8,7 +8,26 @@ use sd_notify::NotifyState;
 /// A status line is for people: not more often than they can read it.
 const STATUS: Duration = Duration::from_secs(5);
 
-/// The way to the service manager.
+/// Delivery runs.
+pub(super) fn ready() {
+    send(&[NotifyState::Ready]);
+}
+
+/// A reload begins; [`ready`] ends it.
+pub(super) fn reloading() {
+    // Without the time a service of Type=notify-reload would be ended (systemd 253).
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(_) => send(&[NotifyState::Reloading]),
+    }
+}
+
+/// The end has begun.
+pub(super) fn stopping() {
+    send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+}
+
+/// What is said again and again while all is well.
 pub(super) struct Notify {
     /// How often it wants to hear that we live: half of what it waits.
     beat: Option<Duration>,
@@ -28,23 +47,6 @@ impl Notify {
             turns: None,
             told: None,
         }
-    }
-
-    pub(super) fn ready(&self) {
-        send(&[NotifyState::Ready]);
-    }
-
-    /// A reload begins; [`Notify::ready`] ends it.
-    pub(super) fn reloading(&self) {
-        // Without the time a service of Type=notify-reload would be ended (systemd 253).
-        match NotifyState::monotonic_usec_now() {
-            Ok(now) => send(&[NotifyState::Reloading, now]),
-            Err(_) => send(&[NotifyState::Reloading]),
-        }
-    }
-
-    pub(super) fn stopping(&self) {
-        send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }
 
     /// An engine has made so many rounds by now. Only one that goes on turning lives.

@@ -14,7 +14,7 @@ use super::{
     context::Globals,
     deliver::words,
     engine::{Foreground, PATIENCE, stopping},
-    notify::Notify,
+    notify::{self, Notify},
     ways::{limits, ways},
 };
 use crate::{
@@ -66,7 +66,7 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
         summary: Summary::new(Instant::now()),
     };
     service.begun();
-    service.notify.ready();
+    notify::ready();
     let tally = foreground.watch(|stops_now| {
         if stops_now {
             service.stop();
@@ -143,7 +143,7 @@ impl Service<'_> {
 
     fn stop(&self) {
         tracing::info!("{}", stopping());
-        self.notify.stopping();
+        notify::stopping();
         for engine in &self.engines {
             engine.stop_within(PATIENCE);
         }
@@ -151,7 +151,7 @@ impl Service<'_> {
 
     /// Delivers as the config now says, if it can be used.
     fn reload(&mut self) {
-        self.notify.reloading();
+        notify::reloading();
         let new = self.look_again().and_then(|(config, ways)| {
             let engine = self.foreground.engine(&config, ways)?;
             let keeper = keeper(&self.foreground.store, &config)?;
@@ -173,7 +173,7 @@ impl Service<'_> {
                 tracing::error!(error, "the config is not taken: the one before holds");
             }
         }
-        self.notify.ready();
+        notify::ready();
     }
 
     fn look_again(&self) -> anyhow::Result<(Config, Vec<Way>)> {

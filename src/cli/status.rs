@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config,
     message::{DisplayText, Status, Timestamp},
-    store::{BackendState, Count, Counts, EngineRow},
+    store::{BackendState, Count, Counts, EngineRow, Store, StoreError},
 };
 
 /// From this part of `overdue` on a receiver that is due is a warning.
@@ -31,9 +31,9 @@ Exit codes:
   0  well
   1  warning: a backend is down or paused; a receiver has been due for 10
      minutes; one became Error within 24 hours, by nobody's wish; an engine
-     hangs, or died and holds receivers
+     hangs, or died and holds receivers; the disk is nearly full (min_free)
   2  critical: a backend has been down for 5 minutes; a receiver has been due
-     for an hour
+     for an hour; one is due, and the disk is too full to send
   3  could not look, wrong usage too
 
 Examples:
@@ -81,11 +81,14 @@ struct Seen {
     engines: Vec<EngineRow>,
     oldest_due: Option<Timestamp>,
     new_errors: Count,
+    /// The disk has less room than sending wants.
+    low: Option<StoreError>,
 }
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
-    let reader = globals.look(&config)?;
+    let store = Store::open_read_only(&globals.store_path(&config)?)?;
+    let reader = store.reader()?;
     let now = Utc::now();
     let seen = Seen {
         now,
@@ -95,6 +98,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         oldest_due: reader.oldest_due()?.filter(|due| *due <= now),
         new_errors: reader.new_errors(now - config.status.errors_within)?,
         limits: config.status,
+        low: store.wants_free(config.delivery.min_free).err(),
     };
     let mut problems = seen.problems();
     // The worst first: the first line has room for one.
@@ -112,6 +116,10 @@ impl Seen {
     fn problems(&self) -> Vec<(Level, String)> {
         let Self { now, limits, .. } = self;
         let mut problems = Vec::new();
+        if let Some(low) = &self.low {
+            let waits = self.oldest_due.is_some();
+            problems.push((Level::critical_if(waits), low.to_string()));
+        }
         for backend in &self.backends {
             let (name, waiting) = (backend.name.shown(), backend.waiting());
             let (level, is) = match (&backend.kind, &backend.row) {

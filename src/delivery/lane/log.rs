@@ -33,8 +33,9 @@ pub(in crate::delivery) fn not_sent(
             )
         };
     }
-    match outcome {
-        Outcome::Unknown => line!(warn, "it may have arrived"),
-        _ => line!(info, "not sent"),
+    if outcome == Outcome::Unknown {
+        line!(warn, "it may have arrived");
+    } else {
+        line!(info, "not sent");
     }
 }
