@@ -185,7 +185,7 @@ fn every_command_line_is_one_that_the_program_understands() {
                 arguments.drain(at..=at + 1);
             }
         }
-        if let Some("init" | "demo") = arguments.first().map(String::as_str) {
+        if let Some("init" | "demo" | "man") = arguments.first().map(String::as_str) {
             arguments.push("--help".to_owned());
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

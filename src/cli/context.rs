@@ -17,20 +17,23 @@ use crate::{
     store::{Acting, Reader, Store},
 };
 
+/// They stand apart in every help, after what is the command's own.
+const GLOBAL: &str = "Global options";
+
 /// Flags that every command takes.
 #[derive(Args)]
 pub(super) struct Globals {
     /// The store to work on [default: POSTROOM_STORE, the config's, $XDG_DATA_HOME/postroom/postroom.db]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     store: Option<PathBuf>,
     /// The config to read [default: POSTROOM_CONFIG, $XDG_CONFIG_HOME/postroom/config.toml, /etc/postroom/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Whether to colour what is written
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto")]
     pub(super) color: Color,
     /// Log one level more (to stderr); twice for two
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 }
 

@@ -108,7 +108,7 @@ pub(super) fn help() -> String {
     format!(
         "Fields of a query (`,` is or, `-` in front is not, quotes keep spaces):\n{}\n\
          Examples:\n  postroom list status:failed,error type:feedback\n  \
-         postroom list --format json --limit 0 -- -status:sent created:<7d",
+         postroom list --format json --limit 0 -- -status:sent 'created:<7d'",
         fields.concat()
     )
 }

@@ -7,6 +7,7 @@ mod backend;
 mod backup;
 mod check;
 mod columns;
+mod completions;
 mod console;
 mod context;
 mod delete_messages;
@@ -18,6 +19,7 @@ mod error;
 mod init;
 mod list;
 mod logging;
+mod man;
 mod migrate;
 mod notify;
 mod operator;
@@ -31,11 +33,13 @@ mod show;
 mod status;
 mod submit;
 mod table;
+#[cfg(test)]
+mod tests;
 mod ways;
 
 use std::{ffi::OsString, process::ExitCode, sync::LazyLock};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 
 use context::Globals;
 use error::Purpose;
@@ -51,7 +55,7 @@ type Exit = anyhow::Result<u8>;
     name = "postroom",
     version = VERSION.as_str(),
     about,
-    after_help = "Without a command the console opens.\n\nExamples:\n  postroom init\n  postroom list status:failed,error created:<7d\n\nExit codes: 0 done, 1 failed, 2 wrong usage (`status` has its own).",
+    after_help = "Without a command the console opens.\n\nExamples:\n  postroom init\n  postroom list status:failed,error 'created:<7d'\n\nExit codes: 0 done, 1 failed, 2 wrong usage (`status` has its own).",
     max_term_width = 100
 )]
 struct Cli {
@@ -82,6 +86,8 @@ enum Command {
     Backup(backup::Args),
     Check(check::Args),
     Migrate(migrate::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// With the schema's number: it tells whether two versions can share a store.
@@ -91,21 +97,45 @@ static VERSION: LazyLock<String> =
 /// Reads the arguments, does what they say, and tells on stderr what went wrong.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return error::usage(&error, purpose_of(&arguments)),
     };
     let purpose = match &cli.command {
         Some(Command::Status(_)) => Purpose::Watch,
-        Some(Command::List(_) | Command::Show(_) | Command::Audit(_) | Command::Backend(_)) => {
-            Purpose::Show
-        }
+        Some(
+            Command::List(_)
+            | Command::Show(_)
+            | Command::Audit(_)
+            | Command::Backend(_)
+            | Command::Completions(_)
+            | Command::Man(_),
+        ) => Purpose::Show,
         _ => Purpose::Do,
     };
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => error::report(&failure, purpose),
     }
+}
+
+/// The whole command line. What teaches at length, the examples above all, stands in `--help`; `-h` is short.
+fn command() -> clap::Command {
+    fn long(command: clap::Command) -> clap::Command {
+        let teaches = command.get_after_help().cloned();
+        let command = match teaches {
+            Some(text) => command.after_long_help(text).after_help(Resettable::Reset),
+            None => command,
+        };
+        command.mut_subcommands(long)
+    }
+    long(Cli::command())
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// What the command is for in arguments that cannot be read.
@@ -146,5 +176,7 @@ fn run(Cli { globals, command }: Cli) -> Exit {
         Command::Backup(args) => backup::run(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
         Command::Migrate(args) => migrate::run(&globals, &args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }

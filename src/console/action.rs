@@ -382,7 +382,8 @@ fn is_read(state: &State) -> Option<&'static str> {
 
 /// In the pager Ctrl-Z stops the console too, and with it what it is sending.
 fn pager(state: &State) -> Option<&'static str> {
-    no_job(state).or_else(|| is_read(state))
+    let busy = (!state.jobs.is_empty()).then_some("a job is running: x stops it");
+    busy.or_else(|| is_read(state))
 }
 
 fn copy_pane(state: &State) -> Option<&'static str> {
