@@ -244,6 +244,7 @@ fn an_engine_whose_supervisor_is_stuck_makes_no_more_rounds() {
             on_unknown: OnUnknown::Hold,
         },
         probe: Duration::from_secs(30),
+        rate: None,
     };
     let options = Options {
         kind: "run",
