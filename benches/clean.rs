@@ -173,6 +173,7 @@ fn deliver(store: &Arc<Store>, port: u16) -> Engine {
         work: Work::Forever,
         lease: Duration::from_secs(120),
         patience: Duration::from_secs(30),
+        min_free: 0,
         clock: system_clock(),
         seed: 1,
     };
