@@ -197,6 +197,19 @@ fn a_secret_that_others_can_read_and_a_config_that_cannot_be_are_told_and_the_re
     fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
     check(&postroom, 0);
 
+    let key = postroom.folder().join("dkim.pem");
+    fs::write(&key, "no key at all").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    let signing = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.dkim.domain", "example.com")
+        .set("backends.email.dkim.selector", "mail")
+        .set("backends.email.dkim.key_file", "dkim.pem");
+    postroom.configure(signing);
+    only_wrong(&postroom, "secrets", &["email", "chmod 600", "dkim.pem"]);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    only_wrong(&postroom, "config", &["`email` cannot be used", "dkim.pem"]);
+
     fs::write(postroom.config_path(), "[delivery]\nbackof = 1\n").unwrap();
     only_wrong(&postroom, "config", &["did you mean `backoff`?", "line 2"]);
 }

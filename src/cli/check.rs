@@ -147,12 +147,12 @@ fn secrets_of(backend: &Backend) -> impl Iterator<Item = &SecretSource> {
         Kind::Smtp(settings) => settings.credentials.as_ref(),
         Kind::Sendmail(_) | Kind::File(_) => None,
     };
-    login
-        .and_then(|login| match &login.proof {
-            Proof::Password(source) => Some(source),
-            Proof::Token(_) => None,
-        })
-        .into_iter()
+    let login = login.and_then(|login| match &login.proof {
+        Proof::Password(source) => Some(source),
+        Proof::Token(_) => None,
+    });
+    let key = backend.dkim.as_ref().map(|dkim| &dkim.key);
+    login.into_iter().chain(key)
 }
 
 /// Secrets' files can be read, by their owner alone. A variable may be set only where `run` is started.

@@ -73,8 +73,7 @@ impl Backup<'_> {
         let from = |error| explain(path, error);
         let snapshot = source.unchecked_transaction().map_err(from)?;
         let size = size(&snapshot).map_err(from)?;
-        let room = rustix::fs::statvfs(half.path())
-            .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let room = super::free(half.path()).unwrap_or(u64::MAX);
         if room < size {
             return Err(StoreError::NoRoom {
                 path: to.to_owned(),

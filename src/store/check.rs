@@ -194,10 +194,9 @@ fn text_index(conn: &Connection) -> rusqlite::Result<Finding> {
 }
 
 fn disk(store: &Path) -> Finding {
-    let Ok(disk) = rustix::fs::statvfs(store) else {
-        return Err("how full it is cannot be told here".to_owned());
+    let Some(free) = super::free(store) else {
+        return Ok("how full it is cannot be told here".to_owned());
     };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let words = format!("{} MiB free", free >> 20);
     if free < ROOM {
         Err(format!(

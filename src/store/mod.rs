@@ -152,10 +152,8 @@ impl Store {
 
     /// Refuses with [`StoreError::Low`] when its disk has fewer bytes free than that. A disk that does not say is taken to have room.
     pub fn wants_free(&self, least: u64) -> Result<(), StoreError> {
-        let free = match rustix::fs::statvfs(&self.path) {
-            // Some file systems count nothing.
-            Ok(disk) if disk.f_blocks > 0 => disk.f_bavail.saturating_mul(disk.f_frsize),
-            _ => return Ok(()),
+        let Some(free) = free(&self.path) else {
+            return Ok(());
         };
         if free < least {
             let path = self.path.clone();
@@ -368,6 +366,12 @@ fn check_version(path: &Path, conn: &Connection, older_is_fine: bool) -> Result<
 fn wait_for_lock(tries: i32) -> bool {
     std::thread::sleep(Duration::from_micros(fastrand::u64(200..3_000)));
     tries < 20_000
+}
+
+/// How many bytes are free on a file's disk; `None` where that is not counted.
+fn free(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    (disk.f_blocks > 0).then(|| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// `flock` and `fsync` mean too little on network file systems; the numbers are Linux' magic ones (statfs(2)).
