@@ -84,6 +84,7 @@ fn every_field_of_the_contract_is_understood() {
         one("code:451,4.7.1"),
         Predicate::Code(vec![Code::Reply(451), Code::Enhanced("4.7.1".into())])
     );
+    assert_eq!(one("cause:7,9"), Predicate::Cause(vec![7, 9]));
     assert_eq!(one("failed:>2"), Predicate::Failed(vec![3..i64::MAX]));
     assert_eq!(
         one("failed:2,<=1,<1,>=9"),
@@ -286,7 +287,7 @@ fn an_error_points_at_the_place_and_says_what_would_be_right() {
         "{error}"
     );
     assert!(refused("language:nb").contains("did you mean `lang`?"));
-    assert!(refused("cause:7").contains("not available yet"));
+    assert!(refused("cause:greylisted").contains("`postroom causes`"));
     assert!(refused("status:").contains("as in `status:failed,error`"));
     assert!(refused("status:failed,").contains("a value is missing"));
     assert!(refused("id:abc").contains("whole number"));

@@ -5,16 +5,21 @@
 
 mod support;
 
-use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::DateTime;
 use postroom::{
     delivery::{Failure, OnUnknown, Policy, Report},
     message::{Outcome, ReceiverId, State, Status, Submission, Timestamp},
-    query::Query,
+    query::{Context, Query},
     store::{
-        Acting, Action, Affected, Anchor, ArmRequest, Claim, Ledger, Record, Scope, Settlement,
-        Store, Target, engine::Engine,
+        Acting, Action, Affected, Anchor, ArmRequest, CauseRow, Claim, Ledger, Record, Row, Scope,
+        Settlement, Store, Target, engine::Engine,
     },
 };
 use proptest::prelude::*;
@@ -151,7 +156,7 @@ impl World {
 
     fn settlement(&self, claim: &Claim, outcome: Outcome) -> Settlement {
         let failure = Failure {
-            error: "no".to_owned(),
+            error: said(outcome),
             traceback: "no\n".to_owned(),
             ..Failure::default()
         };
@@ -309,6 +314,46 @@ impl World {
             .unwrap()
     }
 
+    /// Who is not Sent has the cause of the last try that ended, or what was learned of it since; counters, walks and windows agree on that.
+    fn check_causes(&self, rows: &[Row]) {
+        let reader = self.store.reader().unwrap();
+        let mut wanted: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.state.status() != Status::Sent) {
+            let attempts = reader.detail(row.id).unwrap().unwrap().attempts;
+            let Some(last) = attempts.iter().rfind(|attempt| attempt.outcome.is_some()) else {
+                continue;
+            };
+            let late = last
+                .late
+                .as_ref()
+                .and_then(|late| late.raw().split(' ').next());
+            let outcome = late.and_then(Outcome::from_name).or(last.outcome).unwrap();
+            if outcome != Outcome::Accepted {
+                wanted.entry(said(outcome)).or_default().insert(row.id.0);
+            }
+        }
+        let parse = |text: &str| Query::parse(text, &Context::local()).unwrap();
+        let mut found = BTreeMap::new();
+        let counted = reader.causes(&Query::default(), usize::MAX).unwrap();
+        for cause in &counted {
+            let window = reader.window(
+                &parse(&format!("cause:{}", cause.id)),
+                Anchor::First,
+                10_000,
+            );
+            let ids: BTreeSet<i64> = window.unwrap().iter().map(|row| row.id.0).collect();
+            assert_eq!(cause.count, ids.len() as u64, "{cause:?}");
+            assert!(ids.contains(&cause.sample.0), "{cause:?}");
+            found.insert(cause.text.raw().to_owned(), ids);
+        }
+        assert_eq!(found, wanted);
+        let told = |causes: &[CauseRow]| -> Vec<_> {
+            causes.iter().map(|cause| (cause.id, cause.count)).collect()
+        };
+        let walked = reader.causes(&parse("-id:0"), usize::MAX).unwrap();
+        assert_eq!(told(&walked), told(&counted));
+    }
+
     fn check(&self) {
         let reader = self.store.reader().unwrap();
         let rows = reader
@@ -353,6 +398,7 @@ impl World {
                 assert!(row.sent_at.is_some());
             }
         }
+        self.check_causes(&rows);
         let path = self.folder.path().join("postroom.db");
         let check: String = rusqlite::Connection::open(path)
             .unwrap()
@@ -360,6 +406,11 @@ impl World {
             .unwrap_or_default();
         assert_eq!(check, "");
     }
+}
+
+/// What a failure says of itself.
+fn said(outcome: Outcome) -> String {
+    format!("no: {}", outcome.name())
 }
 
 fn feedback(receivers: usize) -> Submission {
@@ -378,6 +429,46 @@ proptest! {
         let mut world = World::new(if hold { OnUnknown::Hold } else { OnUnknown::Resend });
         world.step(Op::Submit(3));
         for op in steps {
+            world.step(op);
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_comes_late_says_what_the_cause_was() {
+    let (engine, pick) = (0, 0);
+    let taken = [Op::Submit(1), Op::Claim { engine, limit: 1 }];
+    for outcome in [Outcome::Temporary, Outcome::Permanent, Outcome::Accepted] {
+        // Taken for dead after it was armed, and answered then.
+        let mut world = World::new(OnUnknown::Hold);
+        let buried = [Op::Arm { engine, pick }, Op::Crash { engine }, Op::Reap];
+        for op in taken.into_iter().chain(buried) {
+            world.step(op);
+            world.check();
+        }
+        world.step(Op::Late { pick, outcome });
+        world.check();
+        let resend = Op::Act {
+            action: Action::Resend,
+            pick,
+        };
+        world.step(resend);
+        world.check();
+    }
+    for outcome in [Outcome::Temporary, Outcome::Permanent] {
+        // Held back between the claim and the refusal.
+        let mut world = World::new(OnUnknown::Hold);
+        let hold = Op::Act {
+            action: Action::Hold,
+            pick,
+        };
+        let settle = Op::Settle {
+            engine,
+            pick,
+            outcome,
+        };
+        for op in taken.into_iter().chain([hold, settle]) {
             world.step(op);
             world.check();
         }

@@ -6,13 +6,16 @@ mod support;
 
 use std::{
     cmp::{Ordering, Reverse},
+    collections::{BTreeMap, BTreeSet},
     process::Command,
     sync::Arc,
 };
 
 use chrono::{TimeDelta, Utc};
 use postroom::{
-    message::{Delivery, NewReceiver, Outcome, Reason, ReceiverId, State, Submission, Timestamp},
+    message::{
+        Delivery, NewReceiver, Outcome, Reason, ReceiverId, State, Status, Submission, Timestamp,
+    },
     query::{Code, Context, Is, Predicate, Query, To, When},
     store::{Anchor, By, Count, Place, Reader, Row, SeedAttempt, SeedReceiver, Sort, Store},
 };
@@ -31,7 +34,8 @@ const SUBJECTS: [&str; 4] = [
 ];
 const BACKENDS: [&str; 2] = ["email", "relay"];
 const LANGUAGES: [&str; 3] = ["en", "nb", "nb-NO"];
-const CODES: [(u16, &str); 2] = [(451, "4.7.1"), (550, "5.1.1")];
+const CODES: [(u16, &str); 3] = [(451, "4.7.1"), (550, "5.1.1"), (550, "5.7.1")];
+const ACCEPTED: (u16, &str) = (250, "2.0.0");
 
 #[derive(Clone, Debug)]
 struct Seed {
@@ -42,8 +46,8 @@ struct Seed {
     backend: usize,
     language: usize,
     state: State,
-    /// The code of each failure.
-    failed: Vec<usize>,
+    /// The code of each failure; `None`: accepted.
+    tries: Vec<Option<usize>>,
     /// Hours ago.
     created: i64,
     sent: Option<i64>,
@@ -63,7 +67,7 @@ fn seeds() -> impl Strategy<Value = Vec<Seed>> {
     );
     let course = (
         prop::sample::select(State::ALL.to_vec()),
-        prop::collection::vec(0..CODES.len(), 0..3),
+        prop::collection::vec(prop::option::weighted(0.8, 0..CODES.len()), 0..3),
         0..200_i64,
         // Some at the very same moment.
         prop::option::of(0..12_i64),
@@ -74,7 +78,7 @@ fn seeds() -> impl Strategy<Value = Vec<Seed>> {
     let seed = (words, course).prop_map(
         |(
             (kind, user, domain, subject, backend, language),
-            (state, failed, created, sent, due_in, sending, delivery),
+            (state, tries, created, sent, due_in, sending, delivery),
         )| Seed {
             kind,
             user,
@@ -83,7 +87,7 @@ fn seeds() -> impl Strategy<Value = Vec<Seed>> {
             backend,
             language,
             state,
-            failed,
+            tries,
             created,
             sent: sent
                 .map(|sent| sent * 10)
@@ -153,6 +157,12 @@ fn words() -> impl Strategy<Value = String> {
             "code:451",
             "code:5.1.1,4.7.1",
             "-code:451",
+            "code:250",
+            "code:250,550",
+            "-code:250,5.1.1",
+            "cause:1",
+            "cause:2,3,99",
+            "-cause:1",
             "is:sending",
             "is:scheduled",
             "is:held,scheduled",
@@ -191,10 +201,14 @@ fn fill(seeds: &[Seed], indexed: bool) -> (tempfile::TempDir, Arc<Store>) {
             .submit(&[message(n, seed)], ago(seed.created))
             .unwrap();
     }
-    let attempt = |code: &usize| {
-        let (code, enhanced) = CODES[*code];
+    let attempt = |code: &Option<usize>| {
+        let (code, enhanced) = code.map_or(ACCEPTED, |code| CODES[code]);
         SeedAttempt {
-            outcome: Outcome::Temporary,
+            outcome: if code == 250 {
+                Outcome::Accepted
+            } else {
+                Outcome::Temporary
+            },
             started_at: now,
             ended_at: now,
             code: Some(code),
@@ -214,7 +228,7 @@ fn fill(seeds: &[Seed], indexed: bool) -> (tempfile::TempDir, Arc<Store>) {
             state: seed.state,
             due_at: seed.state.is_pending().then(|| ago(-seed.due_in)),
             sent_at: seed.sent.map(ago),
-            attempts: seed.failed.iter().map(attempt).collect(),
+            attempts: seed.tries.iter().map(attempt).collect(),
         })
         .collect();
     store.seed(&histories, "test").unwrap();
@@ -257,8 +271,40 @@ fn message(n: usize, seed: &Seed) -> Submission {
     message
 }
 
-/// `told`: the code of the last attempt, in [`CODES`].
-fn holds(row: &Row, told: Option<usize>, predicate: &Predicate) -> bool {
+/// What the last try told.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    codes: Option<(u16, &'static str)>,
+    cause: Option<i64>,
+}
+
+/// What the last try told each of them. Causes have their numbers in the order in which they were met.
+fn told(seeds: &[Seed]) -> Vec<Told> {
+    let mut met = Vec::new();
+    for code in seeds.iter().flat_map(|seed| &seed.tries).flatten() {
+        if !met.contains(code) {
+            met.push(*code);
+        }
+    }
+    let number = |code| {
+        met.iter()
+            .position(|other| *other == code)
+            .map(|at| at as i64 + 1)
+    };
+    let told = |seed: &Seed| {
+        let last = *seed.tries.last()?;
+        Some(Told {
+            codes: Some(last.map_or(ACCEPTED, |code| CODES[code])),
+            cause: last.and_then(number),
+        })
+    };
+    seeds
+        .iter()
+        .map(|seed| told(seed).unwrap_or_default())
+        .collect()
+}
+
+fn holds(row: &Row, told: Told, predicate: &Predicate) -> bool {
     let fold = |text: &str| text.to_lowercase();
     let user = row.user.as_ref().map(|user| fold(user.raw()));
     let (subject, identity) = (fold(row.subject.raw()), fold(row.identity.raw()));
@@ -291,8 +337,11 @@ fn holds(row: &Row, told: Option<usize>, predicate: &Predicate) -> bool {
             ) || word.parse::<i64>() == Ok(row.id.0)
         }),
         Predicate::Id(list) => list.contains(&row.id.0),
-        Predicate::Code(list) => told.is_some_and(|told| {
-            let (reply, enhanced) = CODES[told];
+        Predicate::Cause(list) => {
+            row.state.status() != Status::Sent
+                && told.cause.is_some_and(|cause| list.contains(&cause))
+        }
+        Predicate::Code(list) => told.codes.is_some_and(|(reply, enhanced)| {
             list.contains(&Code::Reply(reply)) || list.contains(&Code::Enhanced(enhanced.into()))
         }),
         Predicate::Failed(list) => list
@@ -393,11 +442,12 @@ proptest! {
         let reader = store.reader().unwrap();
         let everything = reader.window(&Query::default(), Anchor::First, 1_000).unwrap();
         prop_assert_eq!(everything.len(), seeds.len());
+        let told = told(&seeds);
         for (words, sort) in questions {
             let text = words.join(" ");
             let query = Query::parse(&text, &Context::local()).unwrap();
             let matches = |row: &&Row| {
-                let last = seeds[row.id.0 as usize - 1].failed.last().copied();
+                let last = told[row.id.0 as usize - 1];
                 query.terms.iter().all(|term| holds(row, last, &term.predicate) != term.negated)
             };
             let mut wanted: Vec<Row> = everything.iter().filter(matches).cloned().collect();
@@ -406,6 +456,20 @@ proptest! {
             prop_assert_eq!(&down, &ids(&wanted), "{} down, {:?}", text, sort);
             prop_assert_eq!(&up, &ids(&wanted), "{} up, {:?}", text, sort);
             prop_assert_eq!(reader.count(&query, 1_000).unwrap(), Count::Exact(wanted.len() as u64), "{}", text);
+
+            // The same receivers by cause, but for those that are Sent.
+            let mut by_cause: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+            for row in wanted.iter().filter(|row| row.state.status() != Status::Sent) {
+                if let Some(cause) = told[row.id.0 as usize - 1].cause {
+                    by_cause.entry(cause).or_default().insert(row.id.0);
+                }
+            }
+            let found = reader.causes(&query, usize::MAX).unwrap();
+            let counts: BTreeMap<i64, u64> = found.iter().map(|cause| (cause.id.0, cause.count)).collect();
+            let wanted: BTreeMap<i64, u64> = by_cause.iter().map(|(cause, ids)| (*cause, ids.len() as u64)).collect();
+            prop_assert_eq!(counts, wanted, "{}", text);
+            prop_assert!(found.is_sorted_by_key(|cause| Reverse(cause.count)));
+            prop_assert!(found.iter().all(|cause| by_cause[&cause.id.0].contains(&cause.sample.0)), "{} {:?}", text, found);
         }
     }
 }
@@ -469,7 +533,7 @@ fn a_time_is_found_wherever_in_the_store_it_stands() {
                 query
                     .terms
                     .iter()
-                    .all(|term| holds(row, None, &term.predicate))
+                    .all(|term| holds(row, Told::default(), &term.predicate))
             })
             .cloned()
             .collect();
@@ -520,15 +584,18 @@ fn a_question_that_no_index_leads_to_says_so_and_every_other_one_does_not() {
         "is:sending",
         "is:held",
         "delivery:delivered",
+        "cause:7",
+        "code:451",
         // So few are looked at one by one at once.
         "to:user7@example.com lang:nb",
-        "status:sent code:451",
+        "status:sent code:250",
     ] {
         assert_eq!(scan(text, By::Id), None, "{text}");
     }
     for text in [
         "lang:nb",
-        "code:451",
+        "code:250",
+        "-cause:7",
         "failed:>=3",
         "is:scheduled",
         "-user:april",

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{AttemptId, Text, Timestamp};
+use super::{AttemptId, CauseId, Text, Timestamp};
 
 /// How one try for one receiver ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -72,6 +72,8 @@ pub struct Attempt {
     pub phase: Option<Text>,
     /// What went wrong, in a line; or, of an accepted one, nothing.
     pub error: Option<Text>,
+    /// The fault that it has in common with others that failed.
+    pub cause: Option<CauseId>,
     /// The whole error chain with its context.
     pub traceback: Option<Text>,
     /// What was said, secrets hidden.

@@ -48,6 +48,7 @@ impl fmt::Display for Predicate {
                 Code::Reply(code) => format!("{code:03}"),
                 Code::Enhanced(code) => code.clone(),
             }),
+            Self::Cause(all) => list(f, "cause:", all, ToString::to_string),
             Self::Failed(all) => list(f, "failed:", all, |range| match (range.start, range.end) {
                 (start, i64::MAX) => format!(">={start}"),
                 (start, end) if end == start + 1 => start.to_string(),

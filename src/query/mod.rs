@@ -57,6 +57,8 @@ pub enum Predicate {
     Id(Vec<i64>),
     /// `code:`
     Code(Vec<Code>),
+    /// `cause:`, by number.
+    Cause(Vec<i64>),
     /// `failed:`, the failed count.
     Failed(Vec<Range<i64>>),
     /// `sent:`

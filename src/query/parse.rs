@@ -48,6 +48,11 @@ pub const FIELDS: &[Field] = &[
     field("key", "the application's id of the message", "order-1842"),
     field("id", "the receiver's number", "104233"),
     field("code", "the last reply's code, plain or enhanced", "4.7.1"),
+    field(
+        "cause",
+        "the fault of the last try, by its number in `causes`",
+        "7",
+    ),
     field("failed", "how often it failed", ">2"),
     field("sent", "when it was last accepted", "today"),
     field("created", "when it was handed over", "<30d"),
@@ -279,9 +284,6 @@ fn empty(value: &Value, field: Option<&Value>, negated: bool) -> QueryError {
 
 fn unknown_field(field: &Value) -> QueryError {
     let name = field.text.to_lowercase();
-    if name == "cause" {
-        return field.wrong("cause is not available yet; code and subject narrow failures down");
-    }
     let aliases = [
         ("language", "lang"),
         ("identity", "to"),
@@ -333,6 +335,7 @@ fn predicate<Tz: TimeZone>(word: &Word, context: &Context<Tz>) -> Result<Predica
         "subject" => Predicate::Subject(texts()),
         "to" => Predicate::To(each(values, to)?),
         "id" => Predicate::Id(each(values, id)?),
+        "cause" => Predicate::Cause(each(values, cause)?),
         "code" => Predicate::Code(each(values, code)?),
         "failed" => Predicate::Failed(each(values, count)?),
         "sent" => Predicate::Sent(each(values, |v| time(v, true))?),
@@ -360,6 +363,14 @@ fn id(value: &Value) -> Result<i64, QueryError> {
     digits(&value.text)
         .and_then(|digits| digits.parse().ok())
         .ok_or_else(|| value.wrong("an id is a whole number, as in `id:104233`"))
+}
+
+fn cause(value: &Value) -> Result<i64, QueryError> {
+    digits(&value.text)
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| {
+            value.wrong("a cause is the whole number that `postroom causes` shows, as in `cause:7`")
+        })
 }
 
 fn digits(text: &str) -> Option<&str> {

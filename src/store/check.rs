@@ -33,11 +33,18 @@ struct Counter {
     rows: &'static str,
 }
 
-const COUNTERS: &[Counter] = &[Counter {
-    table: "counter",
-    keys: "backend_id, kind_id, state",
-    rows: "receiver",
-}];
+const COUNTERS: &[Counter] = &[
+    Counter {
+        table: "counter",
+        keys: "backend_id, kind_id, state",
+        rows: "receiver",
+    },
+    Counter {
+        table: "cause_counter",
+        keys: "cause_id, backend_id, kind_id, state",
+        rows: "receiver WHERE cause_id IS NOT NULL",
+    },
+];
 
 /// Below this a pass of some size may not find room for its log.
 const ROOM: u64 = 256 << 20;

@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 use serde_json::Value;
 
-use super::{Detail, Reader, StoreError, audit, codec, timestamp, window};
+use super::{Detail, Reader, StoreError, audit, cause, codec, timestamp, window};
 use crate::message::{
-    Attempt, AttemptId, Content, ContentId, JobId, Message, MessageId, Outcome, ReceiverId, State,
-    Status, Text,
+    Attempt, AttemptId, CauseId, Content, ContentId, Failure, JobId, Message, MessageId, Outcome,
+    ReceiverId, State, Status, Text,
 };
 
 impl Reader {
@@ -56,6 +56,9 @@ impl Reader {
             let Some(mut detail) = found else { return Ok(None) };
             detail.message_status = message_status(&tx, detail.row.message_id)?;
             detail.attempts = attempts(&tx, id)?;
+            for attempt in &mut detail.attempts {
+                attempt.cause = cause_of(&tx, attempt, detail.row.identity.raw())?;
+            }
             detail.actions = audit::of_receiver(&tx, id)?;
             Ok(Some(detail))
         })
@@ -156,6 +159,7 @@ fn attempts(conn: &Connection, receiver: ReceiverId) -> rusqlite::Result<Vec<Att
                 server: text(6)?,
                 phase: text(7)?,
                 error: text(8)?,
+                cause: None,
                 traceback: text(9)?,
                 transcript: text(10)?,
                 reply: text(11)?,
@@ -174,6 +178,27 @@ fn attempts(conn: &Connection, receiver: ReceiverId) -> rusqlite::Result<Vec<Att
         attempt.number = index + 1;
     }
     Ok(attempts)
+}
+
+/// The cause of one that failed, found by its words: nothing has to be stored with it.
+fn cause_of(
+    conn: &Connection,
+    attempt: &Attempt,
+    identity: &str,
+) -> rusqlite::Result<Option<CauseId>> {
+    if matches!(attempt.outcome, None | Some(Outcome::Accepted)) {
+        return Ok(None);
+    }
+    let raw = |text: &Option<Text>| text.as_ref().map(|text| text.raw().to_owned());
+    let failure = Failure {
+        code: attempt.code,
+        enhanced: raw(&attempt.enhanced_code),
+        error: raw(&attempt.error).unwrap_or_default(),
+        server: raw(&attempt.server),
+        phase: raw(&attempt.phase),
+        ..Failure::default()
+    };
+    cause::find(conn, &failure, identity)
 }
 
 pub(super) fn read_json(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<Value> {

@@ -15,8 +15,10 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
-use super::{Store, StoreError, audit, error::explain, millis};
-use crate::message::{Failure, JobId, Outcome, Receiver, ReceiverId, Report, State, Timestamp};
+use super::{Store, StoreError, audit, cause, error::explain, millis};
+use crate::message::{
+    CauseId, Failure, JobId, Outcome, Receiver, ReceiverId, Report, State, Timestamp,
+};
 
 /// The columns of a row after a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -339,10 +341,16 @@ pub(super) fn settle(
         report,
         ..
     } = settlement;
+    let recorded = settlement.record == Record::Attempt;
+    let cause = if recorded {
+        cause_of(tx, settlement)?
+    } else {
+        None
+    };
     let held = tx
         .prepare_cached(
             "UPDATE receiver SET state = ?, due_at = ?, failed_count = ?, sent_count = ?, unknown_count = ?, sent_at = ?, job = ?,
-                                 engine = NULL, phase = NULL
+                                 cause_id = iif(?, ?, cause_id), engine = NULL, phase = NULL
              WHERE id = ? AND epoch = ? AND engine = ?",
         )?
         .execute(params![
@@ -353,12 +361,14 @@ pub(super) fn settle(
             next.unknown_count,
             next.sent_at.map(millis),
             next.job.map(|job| job.0),
+            recorded,
+            cause.map(|cause| cause.0),
             receiver.0,
             epoch,
             engine,
         ])?
         == 1;
-    if settlement.record == Record::Nothing {
+    if !recorded {
         return Ok(());
     }
     let outcome = report.outcome();
@@ -372,16 +382,26 @@ pub(super) fn settle(
     match there {
         // The attempt has this very outcome: a commit that seemed to fail had happened.
         Some(Some(before)) if before == outcome.name() => Ok(()),
-        Some(Some(_)) => file_late(tx, by, settlement),
+        Some(Some(_)) => file_late(tx, by, settlement, cause),
         _ if held || receiver_exists(tx, *receiver)? => {
             write_attempt(tx, by, settlement)?;
             if held {
-                Ok(())
-            } else {
-                correct(tx, by, settlement)
+                return Ok(());
             }
+            cause::correct(tx, *receiver, *epoch, cause)?;
+            correct(tx, by, settlement)
         }
         _ => Ok(()),
+    }
+}
+
+/// The cause that a result tells.
+fn cause_of(tx: &Connection, settlement: &Settlement) -> rusqlite::Result<Option<CauseId>> {
+    match &settlement.report {
+        Report::Accepted { .. } => Ok(None),
+        Report::Failed(_, failure) => {
+            cause::note_for(tx, settlement.receiver, failure, settlement.ended_at)
+        }
     }
 }
 
@@ -432,7 +452,12 @@ fn write_attempt(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite
 }
 
 /// A result for an attempt that already has another: it stands beside it, once.
-fn file_late(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite::Result<()> {
+fn file_late(
+    tx: &Connection,
+    by: &str,
+    settlement: &Settlement,
+    cause: Option<CauseId>,
+) -> rusqlite::Result<()> {
     let text = match &settlement.report {
         Report::Accepted { reply, .. } => reply,
         Report::Failed(_, failure) => &failure.error,
@@ -448,11 +473,16 @@ fn file_late(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite::Re
             settlement.receiver.0,
             settlement.epoch
         ])?;
-    if filed == 1 {
-        correct(tx, by, settlement)
-    } else {
-        Ok(())
+    if filed == 0 {
+        return Ok(());
     }
+    if matches!(
+        settlement.report.outcome(),
+        Outcome::Accepted | Outcome::Temporary | Outcome::Permanent
+    ) {
+        cause::correct(tx, settlement.receiver, settlement.epoch, cause)?;
+    }
+    correct(tx, by, settlement)
 }
 
 /// What a late result does to the row that has moved on.

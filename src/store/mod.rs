@@ -8,6 +8,7 @@ mod action;
 mod audit;
 mod backend;
 mod backup;
+mod cause;
 mod check;
 mod chosen;
 mod claim;
@@ -52,8 +53,8 @@ pub use clean::{KEYS_KEPT, Unused};
 pub use error::StoreError;
 pub use ledger::{ArmRequest, Ledger, Next, Record, Settlement};
 pub use model::{
-    Action, Affected, Anchor, AuditEntry, BackendRow, BackendState, Count, Counts, Detail,
-    EngineRow, Row, Scan, Target,
+    Action, Affected, Anchor, AuditEntry, BackendRow, BackendState, CauseRow, Count, Counts,
+    Detail, EngineRow, Row, Scan, Target,
 };
 pub use retention::{Keeper, Retention};
 pub use schema::{Migrated, SCHEMA};
@@ -70,6 +71,8 @@ pub struct Store {
     path: PathBuf,
     writer: Mutex<Connection>,
     read_only: bool,
+    /// See [`Store::merging`].
+    merge: cause::Patterns,
 }
 
 /// A connection that only reads. One per thread; the handle of [`Reader::interrupt_handle`] stops its query from another.
@@ -132,6 +135,7 @@ impl Store {
             path,
             writer: Mutex::new(conn),
             read_only: false,
+            merge: cause::Patterns::default(),
         })
     }
 
@@ -142,6 +146,7 @@ impl Store {
             path,
             writer: Mutex::new(conn),
             read_only: true,
+            merge: cause::Patterns::default(),
         })
     }
 
@@ -170,7 +175,9 @@ impl Store {
     /// A new connection that only reads.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         let (path, conn) = connect(&self.path, true)?;
-        window::register(&conn).map_err(|error| error::explain(&path, error))?;
+        window::register(&conn)
+            .and_then(|()| cause::register(&conn, &self.merge))
+            .map_err(|error| error::explain(&path, error))?;
         Ok(Reader { path, conn })
     }
 
@@ -334,7 +341,9 @@ fn open_checked(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), S
         }
         other => other,
     })?;
-    window::register(&conn).map_err(|error| error::explain(&path, error))?;
+    window::register(&conn)
+        .and_then(|()| cause::register(&conn, &cause::Patterns::default()))
+        .map_err(|error| error::explain(&path, error))?;
     Ok((path, conn))
 }
 

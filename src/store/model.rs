@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::message::{
-    Attempt, Delivery, JobId, MessageId, ReceiverId, State, Status, Text, Timestamp,
+    Attempt, CauseId, Delivery, JobId, MessageId, ReceiverId, State, Status, Text, Timestamp,
 };
 
 /// A receiver as a table shows it: the row an operator works with.
@@ -163,6 +163,31 @@ impl Counts {
     pub fn of_state(&self, state: State) -> u64 {
         self.by_state[usize::from(state.number())]
     }
+}
+
+/// A fault that failed receivers have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CauseRow {
+    /// Its number; of several that count as one, the oldest one's.
+    pub id: CauseId,
+    /// How many receivers met it in their last try.
+    pub count: u64,
+    /// The server's reply code.
+    pub code: Option<u16>,
+    /// The enhanced status code (RFC 3463).
+    pub enhanced_code: Option<Text>,
+    /// What went wrong, with placeholders for what differs from one receiver to the next.
+    pub text: Text,
+    /// The server, as `host:port`.
+    pub server: Option<Text>,
+    /// What was being done.
+    pub phase: Option<Text>,
+    /// When a try first met it, whatever became of its receiver since.
+    pub first_seen: Timestamp,
+    /// When a try last met it.
+    pub last_seen: Timestamp,
+    /// One of the receivers.
+    pub sample: ReceiverId,
 }
 
 /// Whom an action means.

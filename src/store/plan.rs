@@ -16,6 +16,7 @@ use crate::{
     query::Query,
 };
 use gather::{Exact, Gathered, balanced};
+pub(super) use tally::Counter;
 use tally::Tally;
 
 /// So many receivers are read faster one by one than they are found by a word, or than another order is walked for them.
@@ -63,7 +64,7 @@ pub(super) struct Plan {
     stretches: Vec<String>,
     /// The values of `?1`, `?2` …
     pub(super) values: Vec<Value>,
-    /// How many match, when the question is only about status, reason, type and backend.
+    /// How many match, when the question is only about status, reason, type, backend and cause.
     pub(super) counted: Option<u64>,
     /// What makes it slow, if something does.
     pub(super) scan: Option<Scan>,
@@ -113,18 +114,29 @@ impl Plan {
     pub(super) fn walking(conn: &Connection, query: &Query, walk: Walk) -> rusqlite::Result<Self> {
         let mut all = Gathered::new(conn, query)?;
         let tally = Tally::read(conn)?;
-        let matching = tally.sum(
+        let of_causes = match &all.causes {
+            None => None,
+            causes => Some(Tally::read_causes(conn, causes.as_ref())?),
+        };
+        let matching = of_causes.as_ref().unwrap_or(&tally).sum(
             all.states.as_ref(),
             all.kinds.as_ref(),
             all.backends.as_ref(),
         );
-        let narrowed = all.states.is_some() || all.kinds.is_some() || all.backends.is_some();
+        let narrowed = all.states.is_some()
+            || all.kinds.is_some()
+            || all.backends.is_some()
+            || all.causes.is_some();
+        if let Some(of_causes) = &of_causes {
+            // Whoever is in another state has none of the causes: mostly those who were sent.
+            let found = of_causes.among(all.states.as_ref(), None, None);
+            all.states = Some(found.map(|counter| counter.state).collect());
+        }
         if narrowed && matching <= FEW {
             // So few that walking them beats the text index, which proposes receivers of every status.
             all.matches.clear();
         }
-        let counted =
-            (all.rest.is_empty() && all.ids.is_none() && !all.sending).then_some(matching);
+        let counted = all.is_counted().then_some(matching);
         let nothing = matching == 0
             || all.ids.as_ref().is_some_and(BTreeSet::is_empty)
             || matches!(&all.exact, Some(Exact { places, .. }) if places.is_empty());
@@ -138,7 +150,7 @@ impl Plan {
             scan: None,
         };
         if !nothing {
-            plan.lead(conn, all, &tally, matching)?;
+            plan.lead(conn, all, &tally, of_causes.as_ref(), matching)?;
         }
         Ok(plan)
     }
@@ -149,6 +161,7 @@ impl Plan {
         conn: &Connection,
         mut all: Gathered,
         tally: &Tally,
+        of_causes: Option<&Tally>,
         matching: u64,
     ) -> rusqlite::Result<()> {
         // What the chosen arms read at most, as far as that is known.
@@ -177,11 +190,15 @@ impl Plan {
         } else if !all.matches.is_empty() {
             self.text(conn, &mut all)?
         } else {
-            let (arms, most) = sets(&all, tally);
+            let (arms, most) = sets(&all, tally, of_causes);
             read = Some(most);
             arms
         };
-        let (wanted, of) = self.in_order(&all, tally);
+        let (wanted, of) = self.in_order(&all, tally, of_causes);
+        if let Some(causes) = all.causes.take() {
+            let condition = all.has_cause(&causes);
+            all.rest.push(condition);
+        }
         if let Some(states) = all.states.take() {
             let numbers = states.into_iter().map(|state| i64::from(state.number()));
             let condition = all.any_of("r.state", numbers);
@@ -221,8 +238,8 @@ impl Plan {
 }
 
 impl Plan {
-    /// How many receivers that status, type and backend allow stand in this order, and how many stand in it at all.
-    fn in_order(&self, all: &Gathered, tally: &Tally) -> (u64, u64) {
+    /// How many receivers that status, type, backend and cause allow stand in this order, and how many stand in it at all.
+    fn in_order(&self, all: &Gathered, tally: &Tally, of_causes: Option<&Tally>) -> (u64, u64) {
         let (states, kinds, backends) = (&all.states, &all.kinds, &all.backends);
         let mut standing: BTreeSet<State> = match self.walk {
             // What was Sent once and is no longer is rare.
@@ -231,7 +248,10 @@ impl Plan {
         };
         let all_of_them = tally.sum(Some(&standing), None, None);
         standing.retain(|state| states.as_ref().is_none_or(|states| states.contains(state)));
-        let wanted = tally.sum(Some(&standing), kinds.as_ref(), backends.as_ref());
+        let wanted =
+            of_causes
+                .unwrap_or(tally)
+                .sum(Some(&standing), kinds.as_ref(), backends.as_ref());
         (wanted, all_of_them)
     }
 
@@ -359,8 +379,23 @@ impl Plan {
     }
 }
 
-/// Of the walks that types, states or backends lead to the shortest, and how long it is.
-fn sets(all: &Gathered, tally: &Tally) -> (Vec<Arm>, u64) {
+/// Receivers per cause, backend, type and state that match the query, where the counters alone tell.
+pub(super) fn by_cause(conn: &Connection, query: &Query) -> rusqlite::Result<Option<Vec<Counter>>> {
+    let all = Gathered::new(conn, query)?;
+    if !all.is_counted() {
+        return Ok(None);
+    }
+    let tally = Tally::read_causes(conn, all.causes.as_ref())?;
+    let counters = tally.among(
+        all.states.as_ref(),
+        all.kinds.as_ref(),
+        all.backends.as_ref(),
+    );
+    Ok(Some(counters.collect()))
+}
+
+/// Of the walks that causes, types, states or backends lead to the shortest, and how long it is.
+fn sets(all: &Gathered, tally: &Tally, of_causes: Option<&Tally>) -> (Vec<Arm>, u64) {
     let (states, kinds, backends) = (
         all.states.as_ref(),
         all.kinds.as_ref(),
@@ -390,6 +425,17 @@ fn sets(all: &Gathered, tally: &Tally) -> (Vec<Arm>, u64) {
             .iter()
             .map(|backend| Arm::by("receiver_backend", format!("r.backend_id = {backend}")));
         ways.push((arms.collect(), tally.sum(None, None, Some(backends))));
+    }
+    if let Some(tally) = of_causes {
+        let pairs: BTreeSet<_> = tally
+            .among(states, None, None)
+            .map(|counter| (counter.cause, counter.state))
+            .collect();
+        let arms = pairs.iter().map(|(cause, state)| {
+            let leading = format!("r.cause_id = {cause} AND r.state = {}", state.number());
+            Arm::by("receiver_cause", leading)
+        });
+        ways.push((arms.collect(), tally.sum(states, None, None)));
     }
     let shortest = ways
         .into_iter()

@@ -6,7 +6,8 @@ use chrono::Utc;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    Backup, Store, StoreError, backup::interruptible, beside, connect, engine, error::explain,
+    Backup, Store, StoreError, backup::interruptible, beside, cause, connect, engine,
+    error::explain,
 };
 
 /// Marks the file as ours (`PRAGMA application_id`): "POST" in ASCII.
@@ -17,6 +18,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::adds(include_str!("../../assets/migrations/0001-spine.sql")),
     Migration::adds(include_str!("../../assets/migrations/0002-sorting.sql")),
     Migration::adds(include_str!("../../assets/migrations/0003-cleaning.sql")),
+    Migration::adds(include_str!("../../assets/migrations/0004-causes.sql")).then(cause::note_all),
 ];
 
 /// The number of the schema this version needs.
@@ -27,6 +29,8 @@ struct Migration {
     sql: &'static str,
     /// It drops or rewrites what is there: a backup is made before it.
     rewrites: bool,
+    /// What SQL alone cannot fill in; in the same transaction.
+    then: fn(&Connection) -> rusqlite::Result<()>,
 }
 
 impl Migration {
@@ -35,7 +39,12 @@ impl Migration {
         Self {
             sql,
             rewrites: false,
+            then: |_| Ok(()),
         }
+    }
+
+    const fn then(self, then: fn(&Connection) -> rusqlite::Result<()>) -> Self {
+        Self { then, ..self }
     }
 
     /// It drops or rewrites something.
@@ -44,6 +53,7 @@ impl Migration {
         Self {
             sql,
             rewrites: true,
+            then: |_| Ok(()),
         }
     }
 }
@@ -76,6 +86,7 @@ fn apply(conn: &mut Connection, migrations: &[Migration]) -> rusqlite::Result<i6
         // Another process may have been faster while we waited for the lock.
         if version(&tx)? == index as i64 {
             tx.execute_batch(migration.sql)?;
+            (migration.then)(&tx)?;
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             tx.pragma_update(None, "user_version", index as i64 + 1)?;
         }
@@ -275,6 +286,65 @@ mod tests {
             })
             .collect();
         assert_eq!(rows, wanted);
+    }
+
+    #[test]
+    fn the_failures_of_a_store_without_causes_have_theirs_when_it_is_migrated() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.pragma_update(None, "foreign_keys", true).unwrap();
+        conn.execute_batch(MIGRATIONS[0].sql).unwrap();
+        conn.pragma_update(None, "user_version", 1).unwrap();
+        conn.execute_batch(
+            "INSERT INTO kind VALUES (1, 'feedback');
+             INSERT INTO backend (id, name, changed_at) VALUES (1, 'email', 0);
+             INSERT INTO content VALUES (1, zeroblob(32), 's', 0, x'7b7d');
+             INSERT INTO message VALUES (1, 'k', zeroblob(32), 1, NULL, NULL, '[]', NULL, NULL, 0, '{}', 0);
+             INSERT INTO receiver (id, message_id, kind_id, backend_id, content_id, created_at, identity, language, metadata, priority, uid, state, due_at, sent_at)
+                 VALUES (1, 1, 1, 1, 1, 0, 'a@example.com', 'en', '{}', 0, 'u1', 2, 9, NULL),
+                        (2, 1, 1, 1, 1, 0, 'b@example.com', 'en', '{}', 0, 'u2', 2, 9, NULL),
+                        (3, 1, 1, 1, 1, 0, 'c@example.com', 'en', '{}', 0, 'u3', 12, NULL, 9),
+                        (4, 1, 1, 1, 1, 0, 'd@example.com', 'en', '{}', 0, 'u4', 0, 9, NULL);
+             INSERT INTO attempt (receiver_id, epoch, started_at, ended_at, outcome, code, error, traceback, tried_by) VALUES
+                 (1, 1, 10, 11, 'temporary', 451, '451 a@example.com: later', '', 'x'),
+                 (2, 1, 20, 21, 'permanent', 550, '550 gone', '', 'x'),
+                 (2, 3, 30, 31, 'temporary', 451, '451 b@example.com: later', '', 'x'),
+                 (3, 1, 40, 41, 'temporary', 451, '451 c@example.com: later', '', 'x'),
+                 (3, 2, 50, 51, 'accepted', 250, NULL, NULL, 'x'),
+                 (1, 2, 60, NULL, NULL, NULL, NULL, NULL, 'x');",
+        )
+        .unwrap();
+        assert_eq!(migrate(&mut conn).unwrap(), 1);
+        let rows = |sql: &str| -> Vec<Vec<Option<String>>> {
+            let mut statement = conn.prepare(sql).unwrap();
+            let width = statement.column_count();
+            statement
+                .query_map([], |row| (0..width).map(|column| row.get(column)).collect())
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap()
+        };
+        let some = |cells: &[&str]| -> Vec<_> {
+            cells.iter().map(|cell| Some((*cell).to_owned())).collect()
+        };
+        assert_eq!(
+            rows(
+                "SELECT CAST(id AS TEXT), text, CAST(first_seen AS TEXT), CAST(last_seen AS TEXT) FROM cause ORDER BY id"
+            ),
+            [
+                some(&["1", "451 ADDRESS: later", "11", "41"]),
+                some(&["2", "550 gone", "21", "21"])
+            ]
+        );
+        assert_eq!(
+            rows("SELECT CAST(cause_id AS TEXT) FROM receiver ORDER BY id"),
+            [some(&["1"]), some(&["1"]), vec![None], vec![None]]
+        );
+        assert_eq!(
+            rows(
+                "SELECT CAST(cause_id AS TEXT), CAST(state AS TEXT), CAST(n AS TEXT) FROM cause_counter"
+            ),
+            [some(&["1", "2", "2"])]
+        );
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 
-use super::{Store, StoreError, millis};
-use crate::message::{Outcome, ReceiverId, State, Timestamp};
+use super::{Store, StoreError, cause, millis};
+use crate::message::{Failure, Outcome, ReceiverId, State, Timestamp};
 
 /// The state and history to give a receiver that was just submitted.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct SeedAttempt {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// The reply code.
+    /// The reply code; of an accepted try, 2yz.
     pub code: Option<u16>,
     /// The enhanced code.
     pub enhanced: Option<String>,
@@ -45,12 +45,26 @@ pub struct SeedAttempt {
     pub transcript: Option<String>,
 }
 
+impl SeedAttempt {
+    /// What a backend would have told.
+    fn failure(&self) -> Failure {
+        Failure {
+            code: self.code,
+            enhanced: self.enhanced.clone(),
+            error: self.text.clone(),
+            server: self.server.clone(),
+            phase: self.phase.clone(),
+            ..Failure::default()
+        }
+    }
+}
+
 impl Store {
     /// Gives receivers that no engine holds their history. Returns how many were changed.
     pub fn seed(&self, receivers: &[SeedReceiver], by: &str) -> Result<usize, StoreError> {
         self.write(|tx| {
             let mut update = tx.prepare_cached(
-                "UPDATE receiver SET state = ?, due_at = ?, sent_at = ?, failed_count = ?, sent_count = ?, unknown_count = ?, epoch = ?
+                "UPDATE receiver SET state = ?, due_at = ?, sent_at = ?, failed_count = ?, sent_count = ?, unknown_count = ?, epoch = ?, cause_id = ?
                  WHERE id = ? AND engine IS NULL AND epoch = 0",
             )?;
             let mut insert = tx.prepare_cached(
@@ -62,6 +76,13 @@ impl Store {
                 let count = |wanted: &[Outcome]| {
                     receiver.attempts.iter().filter(|attempt| wanted.contains(&attempt.outcome)).count() as i64
                 };
+                let mut last = None;
+                for attempt in &receiver.attempts {
+                    last = match attempt.outcome {
+                        Outcome::Accepted => None,
+                        _ => cause::note_for(tx, receiver.id, &attempt.failure(), attempt.ended_at)?,
+                    };
+                }
                 changed += update.execute(params![
                     receiver.state.number(),
                     receiver.due_at.map(millis),
@@ -70,6 +91,7 @@ impl Store {
                     count(&[Outcome::Accepted]),
                     count(&[Outcome::Unknown]),
                     receiver.attempts.len() as i64,
+                    last.map(|cause| cause.0),
                     receiver.id.0,
                 ])?;
                 for (index, attempt) in receiver.attempts.iter().enumerate() {

@@ -147,7 +147,7 @@ impl Reader {
         })
     }
 
-    /// How many match: exact at once where the counters know (status, reason, type, backend), else counted up to `cap`.
+    /// How many match: exact at once where the counters know (status, reason, type, backend, cause), else counted up to `cap`.
     pub fn count(&self, query: &Query, cap: u64) -> Result<Count, StoreError> {
         self.snapshot(|conn| {
             let mut plan = Plan::new(conn, query)?;
@@ -185,7 +185,7 @@ impl Reader {
 
 impl Reader {
     /// The plan rests on the counters: what they say and what is read must be of one moment.
-    fn snapshot<T>(
+    pub(super) fn snapshot<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {

@@ -368,6 +368,7 @@ fn attempt(number: usize, state: State, at: crate::message::Timestamp) -> Attemp
         server: Some("mx.example:25".into()),
         phase: Some(if sent { "dot" } else { "rcpt" }.into()),
         error: (!sent).then(|| error.into()),
+        cause: None,
         traceback: (!sent).then(|| {
             format!("{error}\n\n  while    naming the recipient (RCPT TO)\n  server   mx.example:25\n\nCaused by:\n  0: refused for now").into()
         }),

@@ -8,7 +8,7 @@ use rusqlite::{Connection, types::Value};
 use crate::{
     message::{Reason, State, Status, Timestamp},
     query::{Code, Is, Predicate, Query, Term, To, When},
-    store::{millis, search},
+    store::{cause, millis, search},
 };
 
 const SUBJECT: &str = "(SELECT subject FROM content WHERE content.id = r.content_id)";
@@ -19,6 +19,7 @@ pub(super) struct Gathered {
     pub(super) states: Option<BTreeSet<State>>,
     pub(super) kinds: Option<BTreeSet<i64>>,
     pub(super) backends: Option<BTreeSet<i64>>,
+    pub(super) causes: Option<BTreeSet<i64>>,
     pub(super) ids: Option<BTreeSet<i64>>,
     /// Walks that one index of equal values serves, together all that can match.
     pub(super) exact: Option<Exact>,
@@ -66,6 +67,17 @@ impl Gathered {
     ) -> String {
         let places: Vec<String> = values.into_iter().map(|value| self.bind(value)).collect();
         format!("{column} IN ({})", places.join(", "))
+    }
+
+    /// Whether the cause is one of these: for a row that has none, no.
+    pub(super) fn has_cause(&mut self, causes: &BTreeSet<i64>) -> String {
+        let causes = self.bind(cause::id_list(causes));
+        format!("coalesce(r.cause_id IN (SELECT value FROM json_each({causes})), 0)")
+    }
+
+    /// Whether it is all about what the counters count.
+    pub(super) fn is_counted(&self) -> bool {
+        self.rest.is_empty() && self.ids.is_none() && !self.sending
     }
 
     /// Lets an index of equal values lead, unless one does already.
@@ -135,6 +147,15 @@ fn add_term(conn: &Connection, all: &mut Gathered, term: &Term) -> rusqlite::Res
         Predicate::Id(list) if !term.negated => {
             narrow(&mut all.ids, list.iter().copied().collect());
         }
+        Predicate::Cause(list) if !term.negated => {
+            narrow(&mut all.causes, cause::with_merged(conn, list)?);
+            narrow(&mut all.states, states_where(&is_no_success));
+        }
+        Predicate::Code(list) if !term.negated && list.iter().all(is_refusal) => {
+            let codes: Vec<&Code> = list.iter().collect();
+            narrow(&mut all.causes, cause::with_code(conn, &codes)?);
+            all.rest.push(NOT_TRYING.to_owned());
+        }
         Predicate::Is(list) if list.as_slice() == [Is::Held] => {
             narrow(
                 &mut all.states,
@@ -189,7 +210,13 @@ fn condition(
         Predicate::Words(list) => {
             text(all, list, negated, &[SUBJECT, "r.user", "r.identity"], true)
         }
-        Predicate::Code(list) => (code(all, list), false),
+        Predicate::Code(list) => (code(conn, all, list)?, false),
+        Predicate::Cause(list) => {
+            let causes = cause::with_merged(conn, list)?;
+            let unsent = State::ALL.into_iter().filter(|state| is_no_success(*state));
+            let unsent = all.any_of("r.state", unsent.map(|state| i64::from(state.number())));
+            (format!("{} AND {unsent}", all.has_cause(&causes)), false)
+        }
         Predicate::Failed(list) => {
             let conditions: Vec<String> = list
                 .iter()
@@ -271,11 +298,34 @@ fn to(all: &mut Gathered, list: &[To], negated: bool) -> (String, bool) {
     (balanced(&conditions, "OR"), served)
 }
 
+/// Who was sent the message all the same is no failure, whatever the last try said.
+fn is_no_success(state: State) -> bool {
+    state.status() != Status::Sent
+}
+
+/// The codes of failures, which the causes know: an accepted try's are 2yz and 2.x.y (RFC 5321 4.2.1, RFC 3463 2).
+fn is_refusal(code: &Code) -> bool {
+    match code {
+        Code::Reply(code) => *code >= 400,
+        Code::Enhanced(code) => !code.starts_with('2'),
+    }
+}
+
+/// The last try has ended: one that runs has no code, and the cause is still that of the one before.
+const NOT_TRYING: &str = "r.phase IS NOT 2";
+
 /// The codes of the last attempt.
-fn code(all: &mut Gathered, list: &[Code]) -> String {
+fn code(conn: &Connection, all: &mut Gathered, list: &[Code]) -> rusqlite::Result<String> {
     const LAST: &str = "SELECT 1 FROM attempt a WHERE a.receiver_id = r.id AND a.epoch = (SELECT max(epoch) FROM attempt WHERE receiver_id = r.id)";
+    let (refusals, others): (Vec<&Code>, Vec<&Code>) =
+        list.iter().partition(|code| is_refusal(code));
+    let refused = all.has_cause(&cause::with_code(conn, &refusals)?);
+    let refused = format!("({refused} AND {NOT_TRYING})");
+    if others.is_empty() {
+        return Ok(refused);
+    }
     let (mut replies, mut enhanced) = (BTreeSet::new(), BTreeSet::new());
-    for code in list {
+    for code in others {
         match code {
             Code::Reply(code) => drop(replies.insert(i64::from(*code))),
             Code::Enhanced(code) => drop(enhanced.insert(code.clone())),
@@ -283,7 +333,9 @@ fn code(all: &mut Gathered, list: &[Code]) -> String {
     }
     let replies = all.any_of("a.code", replies);
     let enhanced = all.any_of("a.enhanced", enhanced);
-    format!("EXISTS ({LAST} AND ({replies} OR {enhanced}))")
+    Ok(format!(
+        "({refused} OR EXISTS ({LAST} AND ({replies} OR {enhanced})))"
+    ))
 }
 
 fn is(all: &mut Gathered, list: &[Is], negated: bool) -> (String, bool) {
