@@ -1,4 +1,4 @@
-//! Windows, counts, search and submission against stores of two sizes, side by side.
+//! Windows, counts, search, causes and submission against stores of two sizes, side by side.
 //!
 //! `cargo bench --bench store` prints medians in milliseconds; the goal is under 5 ms each, and flat between the two sizes. Then the same for the whole
 //! process of `postroom list QUERY --limit 100`, where the goal is under 20 ms.
@@ -49,7 +49,7 @@ const QUERIES: [&str; 19] = [
     "sent:>50d type:feedback",
     "sent:none",
     "delivery:undelivered",
-    "code:451",
+    "code:250",
 ];
 
 type Look = Box<dyn Fn(&postroom::store::Reader)>;
@@ -60,11 +60,16 @@ fn main() {
     for size in SIZES {
         let path = folder.path().join(format!("{size}.db"));
         let store = Arc::new(Store::create(&path).expect("a store"));
-        fill(&store, size);
+        fill(&store, size, history);
         let mut figures = measure(&store, size);
         figures.extend(processes(&path));
-        columns.push((size, figures));
         println!("{size}: file {} MiB", mib(&path));
+        let path = folder.path().join(format!("{size}-failed.db"));
+        let store = Arc::new(Store::create(&path).expect("a store"));
+        fill(&store, size, failure);
+        figures.extend(causes(&store));
+        println!("{size} failures: file {} MiB", mib(&path));
+        columns.push((size, figures));
     }
     println!(
         "{:<42} {:>12} {:>12}  ms, medians of {RUNS}",
@@ -187,6 +192,34 @@ fn measure(store: &Store, size: usize) -> Vec<(String, Duration)> {
         .collect()
 }
 
+fn causes(store: &Store) -> Vec<(String, Duration)> {
+    let reader = store.reader().expect("a reader");
+    let read = |text: &str| Query::parse(text, &Context { now: Local::now() }).expect("a query");
+    let causes = ["", "status:failed type:feedback", "code:451 type:feedback"].map(|text| {
+        let query = read(text);
+        let look = || assert!(reader.causes(&query, 100).expect("causes").len() == 100);
+        (format!("all failed: causes {text}"), median(look))
+    });
+    let windows = ["cause:1", "cause:9", "cause:1 type:invoice", "code:451"].map(|text| {
+        let query = read(text);
+        let look = || {
+            assert!(
+                !reader
+                    .window(&query, Anchor::First, 100)
+                    .expect("a window")
+                    .is_empty()
+            )
+        };
+        (format!("all failed: {text}"), median(look))
+    });
+    let query = read("cause:1");
+    let count = median(|| {
+        reader.count(&query, 1).expect("a count");
+    });
+    let count = ("all failed: count of cause:1".to_owned(), count);
+    causes.into_iter().chain(windows).chain([count]).collect()
+}
+
 fn median(mut run: impl FnMut()) -> Duration {
     run();
     let mut times: Vec<Duration> = (0..RUNS)
@@ -200,7 +233,7 @@ fn median(mut run: impl FnMut()) -> Duration {
     times[RUNS / 2]
 }
 
-fn fill(store: &Arc<Store>, size: usize) {
+fn fill(store: &Arc<Store>, size: usize, history: fn(i64, DateTime<Utc>) -> Option<SeedReceiver>) {
     let began = Instant::now();
     let (mut longest, mut first) = (Duration::ZERO, 1_i64);
     for chunk in 0..size / 10_000 {
@@ -234,14 +267,40 @@ fn time_of(id: usize, size: usize) -> DateTime<Utc> {
     Utc::now() - TimeDelta::minutes(left * DAYS * 24 * 60 / size as i64)
 }
 
+/// Everybody failed, for one of a thousand causes; the first met half of them.
+fn failure(id: i64, now: DateTime<Utc>) -> Option<SeedReceiver> {
+    const WORDS: [&str; 5] = [
+        "greylisted",
+        "mailbox full",
+        "system busy",
+        "too many connections",
+        "policy",
+    ];
+    let cause = if id % 2 == 0 { 0 } else { id / 2 % 1_000 };
+    let mut failed = history(92, now)?;
+    failed.id = ReceiverId(id);
+    for attempt in &mut failed.attempts {
+        let words = WORDS[cause as usize % WORDS.len()];
+        attempt.text = format!("451 4.7.1 {words}, try again in {} seconds", 100 + id % 800);
+        attempt.server = Some(format!("mx{}.example:25", cause / 5));
+    }
+    Some(failed)
+}
+
 /// Nine in ten were sent; the others are spread over Failed, Error and Not sent.
 fn history(id: i64, now: DateTime<Utc>) -> Option<SeedReceiver> {
+    // An accepted try has another code than one that failed.
+    let (code, enhanced) = if id % 100 < 90 {
+        (250, "2.0.0")
+    } else {
+        (451, "4.7.1")
+    };
     let attempt = |outcome| SeedAttempt {
         outcome,
         started_at: now,
         ended_at: now,
-        code: Some(451),
-        enhanced: Some("4.7.1".to_owned()),
+        code: Some(code),
+        enhanced: Some(enhanced.to_owned()),
         text: "451 4.7.1 greylisted".to_owned(),
         traceback: "451 4.7.1 greylisted\n  at RCPT".to_owned(),
         server: None,

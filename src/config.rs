@@ -37,6 +37,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[backends.NAME]`
     pub backends: BTreeMap<String, Backend>,
+    /// `[causes]`
+    pub causes: Causes,
     /// `[retention]`
     pub retention: Retention,
     /// `[status]`
@@ -97,6 +99,15 @@ impl Delivery {
         self.resend_limit
             .unwrap_or_else(|| u32::try_from(self.backoff.len()).unwrap_or(u32::MAX))
     }
+}
+
+/// `[causes]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Causes {
+    /// Causes whose text matches the same one of these count as one; `*` is anything, case does not matter. Default: none.
+    #[serde(deserialize_with = "values::patterns")]
+    pub merge: Vec<String>,
 }
 
 /// `[retention]`: how long `run` keeps what is done with. A missing key: for ever.
@@ -249,6 +260,7 @@ impl Config {
             },
             delivery: file.delivery,
             backends: BTreeMap::new(),
+            causes: file.causes,
             retention: file.retention,
             status: file.status,
             types: file.types,
@@ -292,6 +304,7 @@ struct File {
     store: Store,
     delivery: Delivery,
     backends: BTreeMap<String, Spanned<toml::Table>>,
+    causes: Causes,
     retention: Retention,
     status: Status,
     types: BTreeMap<String, String>,

@@ -39,6 +39,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         Store::open(&path)
     }?;
     needs_terminal()?;
+    let store = store.merging(&config.causes.merge)?;
     open(globals, config, Arc::new(store), words, args.read_only)
 }
 

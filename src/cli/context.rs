@@ -74,12 +74,14 @@ impl Globals {
 
     /// The store, to read and write.
     pub(super) fn open(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
-        Ok(Arc::new(Store::open(&self.store_path(config)?)?))
+        let store = Store::open(&self.store_path(config)?)?;
+        Ok(Arc::new(store.merging(&config.causes.merge)?))
     }
 
     /// The store, to look only.
     pub(super) fn look(&self, config: &Config) -> anyhow::Result<Reader> {
-        Ok(Store::open_read_only(&self.store_path(config)?)?.reader()?)
+        let store = Store::open_read_only(&self.store_path(config)?)?;
+        Ok(store.merging(&config.causes.merge)?.reader()?)
     }
 
     /// Whether stdout may have colours.

@@ -5,6 +5,7 @@ mod act;
 mod audit;
 mod backend;
 mod backup;
+mod causes;
 mod check;
 mod columns;
 mod completions;
@@ -75,6 +76,7 @@ enum Command {
     Run(run::Args),
     List(list::Args),
     Show(show::Args),
+    Causes(causes::Args),
     #[command(flatten)]
     Act(act::Act),
     ResendFailed(resend_failed::Args),
@@ -106,6 +108,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(
             Command::List(_)
             | Command::Show(_)
+            | Command::Causes(_)
             | Command::Audit(_)
             | Command::Backend(_)
             | Command::Completions(_)
@@ -166,6 +169,7 @@ fn run(Cli { globals, command }: Cli) -> Exit {
         Command::Run(args) => run::run(&globals, &args),
         Command::List(args) => list::run(&globals, &args),
         Command::Show(args) => show::run(&globals, &args),
+        Command::Causes(args) => causes::run(&globals, &args),
         Command::Act(act) => act::run(&globals, &act),
         Command::ResendFailed(args) => resend_failed::run(&globals, &args),
         Command::DeleteReceivers(args) => delete_receivers::run(&globals, &args),

@@ -176,7 +176,11 @@ fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
     if let Some(phase) = &attempt.phase {
         write!(out, ", {}", phase.shown())?;
     }
-    writeln!(out, ", by {}", attempt.by.shown())?;
+    write!(out, ", by {}", attempt.by.shown())?;
+    match attempt.cause {
+        Some(cause) => writeln!(out, ", cause {cause}")?,
+        None => writeln!(out)?,
+    }
     let raw = |text: &Option<Text>| {
         text.as_ref()
             .map_or(String::new(), |text| text.raw().to_owned())

@@ -89,6 +89,18 @@ pub(super) fn backoff<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Duration
     parse_backoff(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
+/// For `#[serde(deserialize_with)]`: none of them is empty, and none matches everything.
+pub(super) fn patterns<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let patterns = Vec::<String>::deserialize(from)?;
+    let all = |pattern: &&String| pattern.chars().all(|c| c == '*' || c.is_whitespace());
+    match patterns.iter().find(all) {
+        Some(pattern) => Err(D::Error::custom(format!(
+            "`{pattern}` would make all causes one; write some of their words, as in \"*greylist*\""
+        ))),
+        None => Ok(patterns),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
