@@ -164,6 +164,8 @@ fn add_term(conn: &Connection, all: &mut Gathered, term: &Term) -> rusqlite::Res
         }
         Predicate::Is(list) if list.as_slice() == [Is::Sending] && !term.negated => {
             all.sending = true;
+            // Ids lead before it does.
+            all.rest.push("r.engine IS NOT NULL".to_owned());
         }
         predicate => {
             let (condition, served) = condition(conn, all, predicate, term.negated)?;
