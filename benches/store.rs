@@ -208,7 +208,7 @@ fn causes(store: &Store) -> Vec<(String, Duration)> {
                     .window(&query, Anchor::First, 100)
                     .expect("a window")
                     .is_empty()
-            )
+            );
         };
         (format!("all failed: {text}"), median(look))
     });
