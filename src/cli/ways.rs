@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::{
-    backend::{Credentials, Dkim, FileBackend, Proof, Sendmail, Smtp, SmtpSettings},
+    backend::{Credentials, Dkim, FileBackend, Proof, SecretSource, Sendmail, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
     delivery::{self, Direct, Policy, Rate, Way},
     message::{BackendFacts, SubmitDefaults, Text},
@@ -93,7 +93,10 @@ fn build(backend: &Backend) -> anyhow::Result<Arc<dyn delivery::Backend>> {
             }) = &settings.credentials
             {
                 // It is read again for each connection; a mistake is told before the first.
-                source.check()?;
+                source.check().with_context(|| match source {
+                    SecretSource::File(_) => "password_file: the password cannot be had",
+                    SecretSource::Env(_) => "password_env: the password cannot be had",
+                })?;
             }
             Ok(Arc::new(
                 Smtp::new(SmtpSettings::clone(settings))?.signing(dkim),

@@ -6,7 +6,7 @@
 mod support;
 mod verifier;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use postroom::demo::server::{Script, Server};
@@ -15,10 +15,6 @@ use serde_json::{Value, json};
 use support::{Postroom, Setup, message};
 use tempfile::TempDir;
 use verifier::verify;
-
-/// An RSA key that signs nothing but these tests, and the same as DNS would have it.
-const RSA: &str = include_str!("rsa.pem");
-const RSA_PUBLIC: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAksjzqE5Sj0Jx/wMWfpocOuQPjLUtzq+NjROFiGWMcRfNXEhGlbhOVk0McSCZHqmFfKtLdyyXmpc6O41Kc/NnF0sdWyknQIGAD30JIdtcggtgnO09sYuT0qcOPJOsdssztzb5KB+bZilUyg9Z2z5tuYyeVQzdgV6v/Q0GVv30rEYl6O+aaFJDoUYK3SMHW2wPzfTahZN9Bk3VvX+xNrf7RWb6CubEQkzoQPiU150UwpzXRijX6K3P9mVsu+Cn128yxwCVKEvL0zHqhaONBPRhoITKygJKxlI4J6liiTi3HEBI/vQLZD3YKVK6cKJJ9F/4+HKXGG8Y24hdIS5pAQPWywIDAQAB";
 
 /// A key in a file of its own.
 struct Key {
@@ -37,8 +33,29 @@ impl Key {
         key
     }
 
-    fn rsa() -> Self {
-        Self::new(RSA, RSA_PUBLIC)
+    /// Made by OpenSSL, since a key has no place among the sources. `None`, said loudly, where there is none.
+    fn rsa() -> Option<Self> {
+        let made = |arguments: &[&str]| {
+            let ran = Command::new("openssl").args(arguments).output();
+            ran.ok().filter(|ran| ran.status.success())
+        };
+        let Some(pem) = made(&["genrsa", "2048"]) else {
+            let told = "\n!! SKIPPED: signatures by RSA: there is no openssl here\n";
+            let _ = std::io::stderr().write_all(told.as_bytes());
+            return None;
+        };
+        let mut key = Self::new(&String::from_utf8(pem.stdout).unwrap(), "");
+        let path = key.path();
+        let public = made(&[
+            "rsa",
+            "-in",
+            path.to_str().unwrap(),
+            "-pubout",
+            "-outform",
+            "DER",
+        ]);
+        key.public = STANDARD.encode(public.unwrap().stdout);
+        Some(key)
     }
 
     fn ed25519() -> Self {
@@ -147,7 +164,7 @@ Joe.
 
 #[test]
 fn whatever_leaves_by_smtp_is_signed_and_the_signature_holds() {
-    for key in [Key::rsa(), Key::ed25519()] {
+    for key in Key::rsa().into_iter().chain([Key::ed25519()]) {
         let server = Server::start(Script::accept_all().keep_bodies()).unwrap();
         let postroom = key
             .setup(Setup::new().smtp("email", &server), "email")
@@ -214,7 +231,7 @@ fn what_leaves_by_a_program_or_into_a_folder_is_signed_too() {
 
 #[test]
 fn a_key_may_be_in_the_environment() {
-    let key = Key::rsa();
+    let key = Key::ed25519();
     let server = Server::start(Script::accept_all().keep_bodies()).unwrap();
     let setup = named(Setup::new().smtp("email", &server), "email")
         .set("backends.email.dkim.key_env", "POSTROOM_TEST_DKIM_KEY");
@@ -222,7 +239,10 @@ fn a_key_may_be_in_the_environment() {
     postroom.submit(&[message("k", "t", &["april@example.com"])]);
     let ran = postroom
         .command(&["deliver"])
-        .env("POSTROOM_TEST_DKIM_KEY", RSA)
+        .env(
+            "POSTROOM_TEST_DKIM_KEY",
+            fs::read_to_string(key.path()).unwrap(),
+        )
         .output();
     assert!(ran.unwrap().status.success());
     server.with_ledger(|ledger| {
@@ -233,7 +253,7 @@ fn a_key_may_be_in_the_environment() {
 
 #[test]
 fn a_key_that_cannot_sign_is_named_before_anything_is_sent() {
-    let key = Key::rsa();
+    let key = Key::ed25519();
     let server = Server::start(Script::accept_all()).unwrap();
     let postroom = key
         .setup(Setup::new().smtp("email", &server), "email")
@@ -249,7 +269,7 @@ fn a_key_that_cannot_sign_is_named_before_anything_is_sent() {
                     && told.contains(words),
                 "{words}: {told}"
             );
-            assert!(!told.contains("MII"), "{told}");
+            assert!(!told.contains("MIG"), "{told}");
         }
     };
     key.mode(0o644);
@@ -259,7 +279,7 @@ fn a_key_that_cannot_sign_is_named_before_anything_is_sent() {
     for (pem, words) in [
         ("no key at all".to_owned(), "no private key in PEM"),
         (
-            RSA.replace("MII", "NII"),
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(),
             "RSA with 2048 to 4096 bits, or Ed25519",
         ),
         (
