@@ -126,7 +126,6 @@ impl Ledger {
         if let Some(done) = take() {
             return done;
         }
-        self.let_others_in();
         let outcome = self.commit(&mut conn);
         drop(conn);
         take().unwrap_or_else(|| {
@@ -134,19 +133,6 @@ impl Ledger {
                 .err()
                 .unwrap_or_else(|| StoreError::Busy(self.store.path.clone())))
         })
-    }
-
-    /// One commit costs the same for one as for eight: while other connections keep coming with their arms, they ride along.
-    fn let_others_in(&self) {
-        let mut waiting = self.queue().len();
-        loop {
-            std::thread::yield_now();
-            let now = self.queue().len();
-            if now == waiting {
-                return;
-            }
-            waiting = now;
-        }
     }
 
     /// Notes a result; it is durable with the next arm or flush, and at once when the engine has left.

@@ -371,10 +371,11 @@ fn check_version(path: &Path, conn: &Connection, older_is_fine: bool) -> Result<
     }
 }
 
-/// Short sleeps with jitter, so that two processes that collide do not collide again; gives up after about half a minute.
+/// Short sleeps with jitter, so that two processes that collide do not collide again: an engine that never pauses leaves the lock free for moments
+/// only, and who looks seldom misses them. Gives up after about half a minute.
 fn wait_for_lock(tries: i32) -> bool {
-    std::thread::sleep(Duration::from_micros(fastrand::u64(200..3_000)));
-    tries < 20_000
+    std::thread::sleep(Duration::from_micros(fastrand::u64(100..1_000)));
+    tries < 50_000
 }
 
 /// How many bytes are free on a file's disk; `None` where that is not counted.
