@@ -31,10 +31,10 @@ pub(super) fn write(
 
 /// One line about something that takes many transactions: each writes how far it has come, so that the log is right whatever ends it.
 pub(super) struct Line<'a> {
-    pub(super) at: Timestamp,
-    pub(super) who: &'a str,
-    pub(super) action: &'a str,
-    pub(super) target: &'a str,
+    at: Timestamp,
+    who: &'a str,
+    action: &'a str,
+    target: &'a str,
     /// Its number, once it is there.
     id: Option<i64>,
 }

@@ -74,7 +74,7 @@ pub struct Detail {
     pub return_path: Option<Text>,
     /// Headers that the caller asked for.
     pub headers: Vec<(Text, Text)>,
-    /// Lower numbers go first.
+    /// Higher numbers go first.
     pub priority: i64,
     /// Not before.
     pub send_after: Option<Timestamp>,
