@@ -21,6 +21,7 @@ pub mod console;
 pub mod delivery;
 pub mod demo;
 mod duration;
+mod grouped;
 pub mod message;
 pub mod query;
 mod size;

@@ -1,20 +1,10 @@
 //! Small helpers for text on a screen: numbers people can read, lines that fit.
 
 use crate::columns::first;
-pub use crate::columns::{columns, cut, last};
-
-/// `1204331` as `1,204,331`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
+pub use crate::{
+    columns::{columns, cut, last},
+    grouped::grouped,
+};
 
 /// At most four columns: `812`, `4.1k`, `120k`, `1.2M`.
 pub fn compact(number: u64) -> String {
@@ -100,8 +90,6 @@ mod tests {
 
     #[test]
     fn numbers_can_be_read_at_a_glance() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(1_204_331), "1,204,331");
         assert_eq!(compact(812), "812");
         assert_eq!(compact(4120), "4.1k");
         assert_eq!(compact(1_204_331), "1.2M");

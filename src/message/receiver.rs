@@ -73,4 +73,9 @@ impl Delivery {
             Self::Undelivered => "undelivered",
         }
     }
+
+    /// The value of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|told| told.name() == name)
+    }
 }

@@ -1,8 +1,6 @@
 //! Windows on the receivers, and how many there are.
 
-use rusqlite::{
-    Connection, Row as SqlRow, functions::FunctionFlags, params_from_iter, types::ValueRef,
-};
+use rusqlite::{Connection, Row as SqlRow, functions::FunctionFlags, params_from_iter};
 
 use super::{
     Anchor, Count, Counts, Place, Reader, Row, Scan, Sort, StoreError, plan::Plan, search,
@@ -40,12 +38,10 @@ pub(super) fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         sent_at: row.get::<_, Option<i64>>(13)?.map(timestamp),
         next_attempt_at: row.get::<_, Option<i64>>(14)?.map(timestamp),
         sending: row.get(15)?,
-        delivery: match row.get_ref(16)? {
-            ValueRef::Text(b"pending") => Some(Delivery::Pending),
-            ValueRef::Text(b"delivered") => Some(Delivery::Delivered),
-            ValueRef::Text(b"undelivered") => Some(Delivery::Undelivered),
-            _ => None,
-        },
+        delivery: row
+            .get_ref(16)?
+            .as_str_or_null()?
+            .and_then(Delivery::from_name),
     })
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::reply::Reply;
+use crate::grouped::grouped;
 
 /// Of one reply at most this much is kept for the transcript.
 const REPLY_LIMIT: usize = 4 * 1024;
@@ -82,7 +83,7 @@ impl Transcript {
             rest = later;
             let seconds = elapsed.as_secs_f64();
             if let Speaker::Message(size) = speaker {
-                let size = with_commas(*size);
+                let size = grouped(*size as u64);
                 let _ = writeln!(told, "{seconds:>8.3}  C: [{size} bytes of message]");
                 continue;
             }
@@ -110,25 +111,12 @@ fn cut_the_middle(told: String) -> String {
             .map_or(told.len(), |at| from + at + 1)
     };
     let (head, tail) = (line_end(LIMIT / 2), line_end(told.len() - LIMIT / 2));
-    let left_out = with_commas(told[head..tail].lines().count());
+    let left_out = grouped(told[head..tail].lines().count() as u64);
     format!(
         "{}          -- [{left_out} lines left out]\n{}",
         &told[..head],
         &told[tail..]
     )
-}
-
-/// `4096` as `4,096`.
-fn with_commas(number: usize) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]
@@ -179,12 +167,5 @@ mod tests {
         assert!(told.len() < LIMIT + 200);
         assert!(told.contains("receiver-0@") && told.contains("receiver-4999@"));
         assert!(told.contains("lines left out]"));
-    }
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!(with_commas(0), "0");
-        assert_eq!(with_commas(999), "999");
-        assert_eq!(with_commas(1_234_567), "1,234,567");
     }
 }
