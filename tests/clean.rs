@@ -156,12 +156,17 @@ fn without_a_terminal_and_yes_nothing_is_deleted_and_a_dry_run_deletes_nothing()
         &["delete", "--id", "1"],
         &["delete", "status:sent"],
         &["delete", "key:nobody"],
+    ] {
+        let ran = postroom.run_with(command, "y\n").exit(2);
+        assert!(ran.stderr.contains("--yes"), "{ran:?}");
+    }
+    for command in [
+        &["delete", "--all"][..],
+        &["delete", "key:nobody"],
         &["delete-receivers", "30"],
         &["delete-receivers", "30", "--pending"],
         &["delete-messages-without-receivers"],
     ] {
-        let ran = postroom.run_with(command, "y\n").exit(2);
-        assert!(ran.stderr.contains("--yes"), "{ran:?}");
         let dry = postroom.run(&[command, &["--dry-run"]].concat()).ok();
         assert!(dry.stdout.contains("would delete"), "{dry:?}");
     }
@@ -169,6 +174,30 @@ fn without_a_terminal_and_yes_nothing_is_deleted_and_a_dry_run_deletes_nothing()
     postroom.run(&["delete-receivers", "-1", "--yes"]).exit(2);
     assert_eq!(keys(&postroom), ["due", "error", "held", "sent"]);
     assert_eq!(count(&postroom, "audit WHERE action LIKE 'delete%'"), 0);
+}
+
+#[test]
+fn cleaning_up_asks_at_a_terminal_and_needs_no_yes_from_cron() {
+    let postroom = one_of_each();
+    created(&postroom, days_ago(40));
+    let (code, seen) = postroom.answering(&["delete-receivers", "30"], "n", || {});
+    assert!(
+        code == Some(1) && seen.contains("Delete 2 receivers for good? [y/N]"),
+        "{seen}"
+    );
+    assert_eq!(keys(&postroom), ["due", "error", "held", "sent"]);
+    postroom.run(&["delete-receivers", "30"]).ok();
+    assert_eq!(keys(&postroom), ["due", "held"]);
+    let clean_up = ["delete-messages-without-receivers"];
+    let (code, seen) = postroom.answering(&clean_up, "n", || {});
+    assert!(
+        code == Some(1) && seen.contains("Delete 2 messages, 2 contents for good? [y/N]"),
+        "{seen}"
+    );
+    assert_eq!(count(&postroom, "message"), 4);
+    postroom.run(&clean_up).ok();
+    assert_eq!(count(&postroom, "message"), 2);
+    postroom.run(&clean_up).ok();
 }
 
 #[test]

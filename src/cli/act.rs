@@ -11,7 +11,7 @@ use super::{
     error::Usage,
     output::{receivers, say, tell},
     progress::progress,
-    prompt::{confirm, needs_terminal},
+    prompt::{at_terminal, confirm, needs_terminal},
 };
 use crate::{
     config::Config,
@@ -114,7 +114,9 @@ pub(super) fn carry_out(
     let chosen = store.reader()?.choose(action, target)?;
     let would = chosen.would();
     somebody(would, target)?;
-    if !leave.yes {
+    // Cleaning up is for cron, where nobody can be asked.
+    let asks = at_terminal() || !matches!(action, Action::CleanUp { .. });
+    if asks && !leave.yes {
         let said = outlook(action, would, target);
         if would.total() == 0 {
             needs_terminal()?;

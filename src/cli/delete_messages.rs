@@ -4,13 +4,13 @@ use super::{
     context::{Globals, acting},
     output::{say, tell},
     progress::progress,
-    prompt::{confirm, needs_terminal},
+    prompt::{at_terminal, confirm},
 };
 
 /// Delete messages that have no receivers any more, and contents that nobody uses
 #[derive(clap::Args)]
 #[command(
-    after_help = "The keys of deleted messages are remembered for 90 days: handing such a message over again stays harmless.\n\nExamples:\n  postroom delete-messages-without-receivers --dry-run\n  postroom delete-messages-without-receivers --yes"
+    after_help = "The keys of deleted messages are remembered for 90 days: handing such a message over again stays harmless. At a terminal it asks, elsewhere (cron) it does not.\n\nExamples:\n  postroom delete-messages-without-receivers --dry-run\n  postroom delete-messages-without-receivers"
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -29,10 +29,10 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let store = globals.open(&config)?;
     let unused = store.reader()?.unused()?;
     let many = counted(unused.messages(), unused.contents());
-    if !args.leave.yes {
+    // This is for cron, where nobody can be asked.
+    if at_terminal() && !args.leave.yes {
         let said = format!("{NAME}: would delete {many}");
         if unused.messages() + unused.contents() == 0 {
-            needs_terminal()?;
             say(&said)?;
             return Ok(0);
         }

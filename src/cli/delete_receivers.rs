@@ -12,7 +12,7 @@ use crate::store::{Action, Target};
 /// Delete receivers created before midnight (local time) that many days ago, with every attempt
 #[derive(clap::Args)]
 #[command(
-    after_help = "Receivers that are still to be sent, held or being sent stay, unless --pending says otherwise; those being sent at that very moment always do. 0 is everything from before today. `[retention]` in the config lets `run` do this by itself.\n\nExamples:\n  postroom delete-receivers 90 --dry-run\n  postroom delete-receivers 365 --yes && postroom delete-messages-without-receivers --yes"
+    after_help = "Receivers that are still to be sent, held or being sent stay, unless --pending says otherwise; those being sent at that very moment always do. At a terminal it asks, elsewhere (cron) it does not. 0 is everything from before today. `[retention]` in the config lets `run` do this by itself.\n\nExamples:\n  postroom delete-receivers 90 --dry-run\n  postroom delete-receivers 365 && postroom delete-messages-without-receivers"
 )]
 pub(super) struct Args {
     /// How many days to keep, beside today

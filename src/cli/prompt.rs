@@ -6,9 +6,14 @@ use anyhow::Context as _;
 
 use super::error::Usage;
 
+/// Whether there is somebody to ask.
+pub(super) fn at_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Without a terminal there is nobody to ask: that is wrong usage.
 pub(super) fn needs_terminal() -> anyhow::Result<()> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !at_terminal() {
         return Err(Usage(
             "there is no terminal to ask at: add --yes to do it, or --dry-run to see it".to_owned(),
         )
