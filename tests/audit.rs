@@ -159,3 +159,16 @@ fn a_receiver_shows_what_operators_did_to_it() {
     let text = postroom.run(&["show", "2"]).ok().stdout;
     assert!(!text.contains("Actions"), "{text}");
 }
+
+#[test]
+fn who_acts_has_a_name_where_no_variable_says_it() {
+    let postroom = Setup::new().file("disk").build();
+    let mut pause = postroom.command(&["backend", "disk", "pause"]);
+    for variable in ["SUDO_USER", "USER", "LOGNAME"] {
+        pause.env_remove(variable);
+    }
+    assert!(pause.status().unwrap().success());
+    let name = std::process::Command::new("id").arg("-un").output();
+    let name = String::from_utf8(name.unwrap().stdout).unwrap();
+    assert_eq!(audit(&postroom, &[])[0]["who"], name.trim_end());
+}
