@@ -167,7 +167,9 @@ fn a_backup_replaces_nothing_and_leaves_nothing_half_made() {
     assert_eq!(fs::read_to_string(to("mine")).unwrap(), "precious");
     fs::create_dir(to("folder")).unwrap();
     refused("folder", "name the file in it");
-    refused("nowhere/b.db", "No such file");
+    let ran = postroom.run(&["backup", &to("nowhere/b.db")]).exit(1);
+    let wanted = format!("postroom: there is no folder {}: make it", to("nowhere"));
+    assert!(ran.stderr.starts_with(&wanted), "{ran:?}");
     fs::write(to("b.db-wal"), "of another").unwrap();
     refused("b.db", "move it away");
     // An empty one is what looking at a backup leaves, that was removed since.

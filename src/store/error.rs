@@ -51,6 +51,9 @@ pub enum StoreError {
     /// A folder stands where the file should.
     #[error("{} is a folder, not a store: name the file in it", .0.display())]
     Folder(PathBuf),
+    /// Where a file is to be, there is no folder.
+    #[error("there is no folder {}: make it first, or name another place", .0.display())]
+    NoFolder(PathBuf),
     /// It lies where nobody can write, and without writing its log cannot be read.
     #[error("{} was not closed in order and lies where nothing can be written: what {}-wal holds would be overlooked; copy both to a place that can be written, and open the copy", .0.display(), .0.display())]
     ReadOnlyLog(PathBuf),

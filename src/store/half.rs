@@ -39,6 +39,13 @@ impl Half {
         if let Some(log) = logs.find(|log| log.metadata().is_ok_and(|log| log.len() > 0)) {
             return Err(StoreError::Orphan(log));
         }
+        if let Some(folder) = place
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            && !folder.exists()
+        {
+            return Err(StoreError::NoFolder(folder.to_owned()));
+        }
         sweep(place);
         let path = beside(place, &format!("{ENDING}{}", random_hex(ID)?));
         let file = lock::make(&path).map_err(|error| explain_io(place, &path, error))?;
