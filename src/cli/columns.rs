@@ -174,6 +174,7 @@ impl Column {
             Self::Status => row.state.status().label().to_owned(),
             Self::Sent => row.sent_at.map(local).unwrap_or_default(),
             Self::Next => row.next_attempt_at.map(local).unwrap_or_default(),
+            Self::Sending => if row.sending { "sending" } else { "" }.to_owned(),
             other => return other.value(row),
         };
         DisplayText::line(&text)
@@ -199,7 +200,7 @@ impl Column {
             Self::Reason => row.state.reason().name().to_owned(),
             Self::Sent => row.sent_at.map(utc).unwrap_or_default(),
             Self::Next => row.next_attempt_at.map(utc).unwrap_or_default(),
-            Self::Sending => if row.sending { "sending" } else { "" }.to_owned(),
+            Self::Sending => row.sending.to_string(),
             Self::Delivery => row.delivery.map_or("", Delivery::name).to_owned(),
             Self::Message => row.message_id.to_string(),
         };
