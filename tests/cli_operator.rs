@@ -202,13 +202,13 @@ fn tables_and_tsv_have_the_columns_that_were_asked_for() {
             "--format",
             "tsv",
             "--columns",
-            "id,identity,status,type",
+            "id,identity,status,type,sending",
             "user:ron",
         ])
         .ok();
     assert_eq!(
         ran.stdout,
-        "id\tidentity\tstatus\ttype\n3\tron@example.org\tnot_sent\tdeadline_moved\n"
+        "id\tidentity\tstatus\ttype\tsending\n3\tron@example.org\tnot_sent\tdeadline_moved\tfalse\n"
     );
     let ran = postroom
         .run(&[
@@ -353,6 +353,12 @@ fn numbers_of_which_none_exists_are_a_failure() {
     ] {
         let ran = postroom.run(&[&["resend"], arguments].concat()).exit(1);
         assert!(ran.stderr.contains("postroom list"), "{ran:?}");
+        let which = if arguments[1] == "77" {
+            "no receiver 77"
+        } else {
+            "2 numbers"
+        };
+        assert!(ran.stderr.contains(which), "{ran:?}");
         assert_eq!(ran.stdout, "");
     }
     let ran = postroom
@@ -372,6 +378,16 @@ fn numbers_of_which_none_exists_are_a_failure() {
             !ran.stderr.contains("tip") && ran.stderr.contains("invalid value"),
             "{ran:?}"
         );
+    }
+    for arguments in [
+        &["show", "0"][..],
+        &["show", "april"],
+        &["hold", "--id", "1,x"],
+        &["delete-receivers", "-1"],
+        &["delete-receivers", "90d"],
+    ] {
+        let ran = postroom.run(arguments).exit(2);
+        assert!(ran.stderr.contains("is a whole"), "{ran:?}");
     }
 }
 
@@ -706,8 +722,14 @@ fn wrong_usage_suggests_what_was_meant() {
     assert!(ran.stderr.contains("'list'"), "{ran:?}");
     let ran = postroom.run(&["list", "--formt", "json"]).exit(2);
     assert!(ran.stderr.contains("--format"), "{ran:?}");
-    let ran = postroom.run(&["list", "-status:sent"]).exit(2);
-    assert!(ran.stderr.contains("--"), "{ran:?}");
+    for query in ["-status:sent", "-april"] {
+        let ran = postroom.run(&["list", "--limit", "1", query]).exit(2);
+        let wanted = format!("goes after `--`, as in `-- {query}`");
+        assert!(ran.stderr.contains(&wanted), "{ran:?}");
+        postroom.run(&["list", "--limit", "1", "--", query]).ok();
+    }
+    let ran = postroom.run(&["status", "-x"]).exit(3);
+    assert!(!ran.stderr.contains("query"), "{ran:?}");
     let ran = postroom.run(&["console"]).exit(2);
     assert!(ran.stderr.contains("needs a terminal"), "{ran:?}");
 }

@@ -183,6 +183,13 @@ fn who_waits_for_a_receipt_before_writing_the_next_line_gets_it() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let ran = postroom().run(&["submit", "nofile"]).exit(1);
+    let wanted = "postroom: cannot read nofile\n  caused by: No such file or directory";
+    assert!(ran.stderr.starts_with(wanted), "{ran:?}");
+}
+
+#[test]
 fn without_a_backend_a_line_is_refused_with_the_way_to_add_one() {
     let postroom = Setup::new().build();
     let ran = postroom

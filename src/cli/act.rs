@@ -3,7 +3,7 @@
 use std::{collections::HashSet, ops::ControlFlow};
 
 use anyhow::bail;
-use clap::{Subcommand, value_parser};
+use clap::Subcommand;
 
 use super::{
     Exit,
@@ -12,6 +12,7 @@ use super::{
     output::{receivers, say, tell},
     progress::progress,
     prompt::{at_terminal, confirm, needs_terminal},
+    receiver::number,
 };
 use crate::{
     config::Config,
@@ -26,7 +27,7 @@ pub(super) struct Whom {
     /// Which receivers: words, field:value, -not; several are joined by a space. One that begins with `-` goes after `--`
     query: Vec<String>,
     /// These receivers, by number
-    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., allow_negative_numbers = true, value_parser = value_parser!(i64).range(1..), conflicts_with = "query")]
+    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., allow_negative_numbers = true, value_parser = number, conflicts_with = "query")]
     id: Vec<i64>,
     /// Every receiver there is
     #[arg(long, conflicts_with_all = ["query", "id"])]
@@ -235,12 +236,15 @@ fn numbers(affected: &Affected, target: &Target) -> (u64, u64) {
 
 /// Numbers of which none exists are a mistake.
 fn somebody(affected: &Affected, target: &Target) -> anyhow::Result<()> {
-    match numbers(affected, target) {
-        (asked, missing) if missing == 0 || missing < asked => Ok(()),
-        (1, _) => {
-            bail!("there is no receiver of this number: `postroom list` shows which there are")
+    match (numbers(affected, target), target) {
+        ((asked, missing), _) if missing == 0 || missing < asked => Ok(()),
+        ((1, _), Target::Ids(ids)) => {
+            bail!(
+                "there is no receiver {}: `postroom list` shows which there are",
+                ids[0]
+            )
         }
-        (asked, _) => {
+        ((asked, _), _) => {
             bail!(
                 "none of these {asked} numbers is a receiver's: `postroom list` shows which there are"
             )

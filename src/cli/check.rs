@@ -118,13 +118,12 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
 /// The config can be read, and every backend in it can be used as far as that can be told without connecting.
 fn configured(config: Result<&Config, &anyhow::Error>) -> Finding {
     let config = config.map_err(|error| format!("{error:#}"))?;
-    let place = match &config.path {
-        Some(path) => path.display().to_string(),
-        None => {
-            "there is no config file, and everything is the default: `postroom init` writes one"
-                .to_owned()
-        }
+    let Some(path) = &config.path else {
+        const NONE: &str =
+            "there is no config file, so no backend either: `postroom init` writes one";
+        return Ok(NONE.to_owned());
     };
+    let place = path.display();
     let unlocked = |backend| secrets_of(backend).all(|secret| secret.check().is_ok());
     let faults: Vec<_> = config
         .backends

@@ -1,5 +1,4 @@
 use chrono::{Days, Local};
-use clap::value_parser;
 
 use super::{
     Exit,
@@ -16,13 +15,18 @@ use crate::store::{Action, Target};
 )]
 pub(super) struct Args {
     /// How many days to keep, beside today
-    #[arg(value_name = "DAYS", allow_negative_numbers = true, value_parser = value_parser!(u64).range(..=36_500))]
+    #[arg(value_name = "DAYS", allow_negative_numbers = true, value_parser = days)]
     days: u64,
     /// Also those that are still to be sent or held
     #[arg(long)]
     pending: bool,
     #[command(flatten)]
     leave: Leave,
+}
+
+fn days(text: &str) -> Result<u64, &'static str> {
+    let days = text.parse().ok().filter(|days| *days <= 36_500);
+    days.ok_or("how many days to keep is a whole number, as in `90`; 0 keeps today")
 }
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {

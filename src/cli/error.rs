@@ -1,9 +1,12 @@
 //! How errors reach the person: on stderr, the whole chain, harmless; and which exit code they mean.
 
 use std::{
+    ffi::OsString,
     io::{self, Write as _},
     process::ExitCode,
 };
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::output::tell;
 use crate::query::QueryError;
@@ -29,7 +32,8 @@ impl Usage {
 }
 
 /// Says why the arguments cannot be read, or answers `--help` and `--version`.
-pub(super) fn usage(error: &clap::Error, purpose: Purpose) -> ExitCode {
+pub(super) fn usage(mut error: clap::Error, arguments: &[OsString], purpose: Purpose) -> ExitCode {
+    name_whole_word(&mut error, arguments);
     if error.use_stderr() {
         // It repeats the argument as it came.
         tell(error.render().to_string().trim_end());
@@ -38,6 +42,29 @@ pub(super) fn usage(error: &clap::Error, purpose: Purpose) -> ExitCode {
     match error.print().and_then(|()| io::stdout().flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error.into(), Purpose::Show),
+    }
+}
+
+/// Of `-status:sent` clap sees `-s`; where a word may stand, a query was meant.
+fn name_whole_word(error: &mut clap::Error, arguments: &[OsString]) {
+    let (Some(ContextValue::String(seen)), Some(_)) = (
+        error.get(ContextKind::InvalidArg),
+        error.get(ContextKind::Suggested),
+    ) else {
+        return;
+    };
+    let is_it = |word: &&str| word.starts_with(seen) && word.len() > seen.len();
+    let mut words = arguments.iter().filter_map(|argument| argument.to_str());
+    let Some(word) = words.find(is_it).map(str::to_owned) else {
+        return;
+    };
+    if error.kind() == ErrorKind::UnknownArgument && !word.starts_with("--") {
+        let tip = format!("a query that begins with `-` goes after `--`, as in `-- {word}`");
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+        error.insert(ContextKind::InvalidArg, ContextValue::String(word));
     }
 }
 
@@ -69,8 +96,9 @@ pub(super) fn report(failure: &anyhow::Error, purpose: Purpose) -> ExitCode {
     }
     let mut chain = failure.chain();
     let mut told = chain.next().map(ToString::to_string).unwrap_or_default();
-    // Whatever else is read or written has a context that says what.
-    let bare = failure.downcast_ref::<io::Error>();
+    // Whatever else is read or written has a context that says what: that stands before it in the chain.
+    let first = failure.chain().next();
+    let bare = first.and_then(|error| error.downcast_ref::<io::Error>());
     if bare.is_some_and(|error| error.raw_os_error().is_some()) {
         told.insert_str(0, "cannot write to standard output: ");
     }

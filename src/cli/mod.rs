@@ -101,7 +101,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let cli = match parse(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return error::usage(&error, purpose_of(&arguments)),
+        Err(error) => return error::usage(error, &arguments, purpose_of(&arguments)),
     };
     let purpose = match &cli.command {
         Some(Command::Status(_)) => Purpose::Watch,

@@ -9,6 +9,12 @@ use crate::{
     store::{Detail, Row},
 };
 
+/// For arguments: a receiver's number.
+pub(super) fn number(text: &str) -> Result<i64, &'static str> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or("a receiver's number is a whole one, as `postroom list` shows it")
+}
+
 /// A receiver in one JSON object.
 #[derive(Serialize)]
 pub(super) struct ReceiverJson<'a> {

@@ -1,7 +1,6 @@
 use std::io::{self, BufWriter, Write};
 
 use anyhow::bail;
-use clap::value_parser;
 use lettre::message::Mailbox;
 use mail_parser::MessageParser;
 
@@ -9,7 +8,7 @@ use super::{
     Exit,
     context::Globals,
     output::{Format, json_line, local_exact},
-    receiver::DetailJson,
+    receiver::{DetailJson, number},
 };
 use crate::{
     message::{Attempt, Body, Content, Delivery, DisplayText, Outcome, ReceiverId, Text},
@@ -21,7 +20,7 @@ use crate::{
 #[command(after_help = "Examples:\n  postroom show 104233\n  postroom show 104233 --format json")]
 pub(super) struct Args {
     /// The receiver's number, as `list` shows it
-    #[arg(value_name = "ID", allow_negative_numbers = true, value_parser = value_parser!(i64).range(1..))]
+    #[arg(value_name = "ID", allow_negative_numbers = true, value_parser = number)]
     id: i64,
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "text")]

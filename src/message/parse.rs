@@ -338,9 +338,12 @@ fn receiver(
     };
     let Some(facts) = defaults.backends.get(&backend) else {
         let near = did_you_mean(&backend, defaults.backends.keys().map(String::as_str));
-        let why = format!(
-            "`{backend}` is not configured{near}; a backend is a section [backends.NAME] of the config file"
-        );
+        let near = if near.is_empty() {
+            "; a backend is a section [backends.NAME] of the config file"
+        } else {
+            &near
+        };
+        let why = format!("`{backend}` is not configured{near}");
         return Err(fields.wrong("backend", &why));
     };
     if contents.from.is_none() && facts.mail && !facts.has_from {
