@@ -10,7 +10,8 @@
 //! 4. The [`console`] and the [`cli`] show what the store says and act on it; whatever sends again goes the same way.
 //!
 //! Who knows whom, one way only: [`message`] knows nobody; [`query`] knows it; [`store`] knows both; [`delivery`] knows the store, and of the ways
-//! out no more than its traits; [`backend`] implements these and never sees the store; [`config`] reads into the backends' settings. [`console`] and
+//! out no more than its traits; [`backend`] implements these and never sees the store; [`mod@import`] reads what other systems left for the store;
+//! [`config`] reads into the backends' settings. [`console`] and
 //! [`demo`] stand on these, and [`cli`] puts everything together: nobody knows it.
 
 pub mod backend;
@@ -22,6 +23,7 @@ pub mod delivery;
 pub mod demo;
 mod duration;
 mod grouped;
+pub mod import;
 pub mod message;
 pub mod query;
 mod size;

@@ -17,6 +17,7 @@ mod deliver;
 mod demo;
 mod engine;
 mod error;
+mod import;
 mod init;
 mod list;
 mod logging;
@@ -88,6 +89,7 @@ enum Command {
     Backup(backup::Args),
     Check(check::Args),
     Migrate(migrate::Args),
+    Import(import::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -180,6 +182,7 @@ fn run(Cli { globals, command }: Cli) -> Exit {
         Command::Backup(args) => backup::run(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
         Command::Migrate(args) => migrate::run(&globals, &args),
+        Command::Import(args) => import::run(&globals, &args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }

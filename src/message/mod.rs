@@ -18,7 +18,7 @@ pub use content::{Body, Content};
 pub(crate) use html::html_as_text;
 pub use id::{AttemptId, CauseId, ContentId, JobId, MessageId, ReceiverId};
 pub use parse::{BackendFacts, SubmissionError, SubmitDefaults};
-pub(crate) use parse::{LONGEST_HEADER_NAME, OWN_HEADERS};
+pub(crate) use parse::{LONGEST_HEADER_NAME, OWN_HEADERS, is_language};
 pub use receiver::{Delivery, Message, Receiver};
 pub use report::{Failure, Report};
 pub use state::{Reason, State, Status};

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::{DisplayText, NewReceiver, Submission};
 use crate::suggest::did_you_mean;
 use body::Contents;
+pub(crate) use body::is_language;
 use fields::{Fields, Wrong};
 
 /// What a submission may leave out, and what it may name: taken from the config.

@@ -19,6 +19,7 @@ pub mod engine;
 mod error;
 mod half;
 mod health;
+mod import;
 mod ledger;
 mod lock;
 mod model;
@@ -51,6 +52,7 @@ pub use chosen::Chosen;
 pub use claim::{Claim, Scope, Standing};
 pub use clean::{KEYS_KEPT, Unused};
 pub use error::StoreError;
+pub use import::{Import, ImportedMessage, ImportedReceiver, Taken, Words};
 pub use ledger::{ArmRequest, Ledger, Next, Record, Settlement};
 pub use model::{
     Action, Affected, Anchor, AuditEntry, BackendRow, BackendState, CauseRow, Count, Counts,

@@ -1,6 +1,6 @@
 //! Receivers with a history, written directly: for trying a store at scale, and for histories that come from elsewhere.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{Store, StoreError, cause, millis};
 use crate::message::{Failure, Outcome, ReceiverId, State, Timestamp};
@@ -47,7 +47,7 @@ pub struct SeedAttempt {
 
 impl SeedAttempt {
     /// What a backend would have told.
-    fn failure(&self) -> Failure {
+    pub(super) fn failure(&self) -> Failure {
         Failure {
             code: self.code,
             enhanced: self.enhanced.clone(),
@@ -66,10 +66,6 @@ impl Store {
             let mut update = tx.prepare_cached(
                 "UPDATE receiver SET state = ?, due_at = ?, sent_at = ?, failed_count = ?, sent_count = ?, unknown_count = ?, epoch = ?, cause_id = ?
                  WHERE id = ? AND engine IS NULL AND epoch = 0",
-            )?;
-            let mut insert = tx.prepare_cached(
-                "INSERT INTO attempt (receiver_id, epoch, started_at, ended_at, outcome, code, enhanced, error, traceback, reply, tried_by, server, phase, transcript)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?;
             let mut changed = 0;
             for receiver in receivers {
@@ -94,27 +90,42 @@ impl Store {
                     last.map(|cause| cause.0),
                     receiver.id.0,
                 ])?;
-                for (index, attempt) in receiver.attempts.iter().enumerate() {
-                    let accepted = attempt.outcome == Outcome::Accepted;
-                    insert.execute(params![
-                        receiver.id.0,
-                        index as i64 + 1,
-                        millis(attempt.started_at),
-                        millis(attempt.ended_at),
-                        attempt.outcome.name(),
-                        attempt.code,
-                        attempt.enhanced,
-                        (!accepted).then_some(&attempt.text),
-                        (!accepted).then_some(&attempt.traceback),
-                        accepted.then_some(&attempt.text),
-                        by,
-                        attempt.server,
-                        attempt.phase,
-                        attempt.transcript,
-                    ])?;
-                }
+                insert_attempts(tx, receiver.id, &receiver.attempts, by)?;
             }
             Ok(changed)
         })
     }
+}
+
+/// Writes the tries of a receiver that has none.
+pub(super) fn insert_attempts(
+    tx: &Connection,
+    receiver: ReceiverId,
+    attempts: &[SeedAttempt],
+    by: &str,
+) -> rusqlite::Result<()> {
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO attempt (receiver_id, epoch, started_at, ended_at, outcome, code, enhanced, error, traceback, reply, tried_by, server, phase, transcript)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for (index, attempt) in attempts.iter().enumerate() {
+        let accepted = attempt.outcome == Outcome::Accepted;
+        insert.execute(params![
+            receiver.0,
+            index as i64 + 1,
+            millis(attempt.started_at),
+            millis(attempt.ended_at),
+            attempt.outcome.name(),
+            attempt.code,
+            attempt.enhanced,
+            (!accepted).then_some(&attempt.text),
+            (!accepted).then_some(&attempt.traceback),
+            accepted.then_some(&attempt.text),
+            by,
+            attempt.server,
+            attempt.phase,
+            attempt.transcript,
+        ])?;
+    }
+    Ok(())
 }

@@ -146,12 +146,7 @@ fn insert(
         Some(key) => key.clone(),
         None => fresh(12)?,
     };
-    let kind = id_of(tx, &mut known.kinds, &submission.kind, |tx, name| {
-        tx.prepare_cached("INSERT INTO kind (name) VALUES (?) ON CONFLICT DO NOTHING")?
-            .execute([name])?;
-        tx.prepare_cached("SELECT id FROM kind WHERE name = ?")?
-            .query_row([name], |row| row.get(0))
-    })?;
+    let kind = id_of(tx, &mut known.kinds, &submission.kind, kind_id)?;
     tx.prepare_cached(
         "INSERT INTO message (key, digest, kind_id, sender, reply_to, headers, return_path, created_by, created_at, metadata, raw)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -184,25 +179,10 @@ fn insert(
     for (language, content) in read {
         let packed = codec::pack(content)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        let there = tx
-            .prepare_cached("SELECT id FROM content WHERE hash = ?")?
-            .query_row([packed.hash], |row| row.get::<_, i64>(0))
-            .optional()?;
-        let id = if let Some(id) = there {
-            id
-        } else {
-            tx.prepare_cached(
-                "INSERT INTO content (hash, subject, codec, body) VALUES (?, ?, ?, ?)",
-            )?
-            .execute(params![
-                packed.hash,
-                content.subject,
-                packed.codec,
-                packed.body
-            ])?;
-            tx.last_insert_rowid()
-        };
-        contents.insert(language.as_str(), id);
+        contents.insert(
+            language.as_str(),
+            content_id(tx, &content.subject, &packed)?,
+        );
     }
 
     let due_at = submission
@@ -250,6 +230,32 @@ fn insert(
     })
 }
 
+/// The number of a content, which is stored once.
+pub(super) fn content_id(
+    tx: &Transaction<'_>,
+    subject: &str,
+    packed: &codec::Packed,
+) -> rusqlite::Result<i64> {
+    let there = tx
+        .prepare_cached("SELECT id FROM content WHERE hash = ?")?
+        .query_row([packed.hash], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = there {
+        return Ok(id);
+    }
+    tx.prepare_cached("INSERT INTO content (hash, subject, codec, body) VALUES (?, ?, ?, ?)")?
+        .execute(params![packed.hash, subject, packed.codec, packed.body])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// The number of a type's row, made on first use.
+pub(super) fn kind_id(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<i64> {
+    tx.prepare_cached("INSERT INTO kind (name) VALUES (?) ON CONFLICT DO NOTHING")?
+        .execute([name])?;
+    tx.prepare_cached("SELECT id FROM kind WHERE name = ?")?
+        .query_row([name], |row| row.get(0))
+}
+
 /// The number of a backend's row, made on first use.
 pub(super) fn backend_id(
     tx: &Transaction<'_>,
@@ -278,11 +284,11 @@ fn id_of(
     Ok(id)
 }
 
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-fn fresh(bytes: usize) -> rusqlite::Result<String> {
+pub(super) fn fresh(bytes: usize) -> rusqlite::Result<String> {
     random_hex(bytes).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

@@ -150,7 +150,8 @@ fn by_language(fields: &Fields, content: Value) -> Result<Vec<Said>, Wrong> {
     Ok(said)
 }
 
-fn is_language(tag: &str) -> bool {
+/// Whether it has the form of a language's tag.
+pub(crate) fn is_language(tag: &str) -> bool {
     let letters = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     tag.starts_with(|c: char| c.is_ascii_alphabetic())
         && tag.chars().all(letters)
