@@ -1,4 +1,4 @@
-//! Handing over 100,000 messages to one receiver each, on disk, every commit durable.
+//! Handing over 100,000 messages to one receiver each, then one message to 50,000, on disk, every commit durable.
 //!
 //! `cargo bench --bench submit` prints receivers per second (goal: 10,000) and the longest that another writer had to wait for the store
 //! meanwhile (goal: 50 ms), measured by one that asks for the write lock again and again.
@@ -37,18 +37,33 @@ fn main() {
         .into(),
     };
     let lines: Vec<String> = (0..MESSAGES).map(line).collect();
+    measure(
+        &store,
+        &defaults,
+        &lines,
+        "100,000 messages of 1 KiB to one",
+    );
+    measure(&store, &defaults, &[large()], "one message to 50,000");
+}
 
+/// Parses and stores the lines while another writer measures how long it waits.
+fn measure(store: &Store, defaults: &SubmitDefaults, lines: &[String], what: &str) {
     let done = Arc::new(AtomicBool::new(false));
     let rival = {
-        let (done, path) = (Arc::clone(&done), path.clone());
+        let (done, path) = (Arc::clone(&done), store.path().to_owned());
         std::thread::spawn(move || rival(&path, &done))
     };
     let began = Instant::now();
+    let mut receivers = 0;
     for chunk in lines.chunks(CHUNK) {
         let submissions: Vec<Submission> = chunk
             .iter()
-            .map(|line| Submission::parse(line, &defaults).expect("a message"))
+            .map(|line| Submission::parse(line, defaults).expect("a message"))
             .collect();
+        receivers += submissions
+            .iter()
+            .map(|submission| submission.receivers.len())
+            .sum::<usize>();
         store
             .submit(&submissions, chrono::Utc::now())
             .expect("stored");
@@ -57,11 +72,8 @@ fn main() {
     done.store(true, Ordering::Relaxed);
     let longest = rival.join().expect("no panic");
     println!(
-        "{MESSAGES} messages of 1 KiB, parsed and stored: {:.0} receivers/s",
-        MESSAGES as f64 / took.as_secs_f64()
-    );
-    println!(
-        "longest wait of another writer: {:.1} ms",
+        "{what}, parsed and stored: {:.0} receivers/s; longest wait of another writer: {:.1} ms",
+        receivers as f64 / took.as_secs_f64(),
         longest.as_secs_f64() * 1e3
     );
 }
@@ -97,6 +109,19 @@ fn line(n: usize) -> String {
         "type": "feedback",
         "content": { "en": { "subject": format!("Feedback {n}"), "text": text } },
         "receivers": [{ "to": format!("user{n}@example.com"), "user": format!("user{n}") }],
+    })
+    .to_string()
+}
+
+fn large() -> String {
+    let receivers: Vec<_> = (0..50_000)
+        .map(|n| serde_json::json!({ "to": format!("user{n}@example.com"), "user": format!("user{n}") }))
+        .collect();
+    serde_json::json!({
+        "key": "large",
+        "type": "news",
+        "content": { "en": { "subject": "News", "text": "There is news." } },
+        "receivers": receivers,
     })
     .to_string()
 }

@@ -95,6 +95,10 @@ impl Engine {
     pub fn start(store: &Arc<Store>, ways: Vec<Way>, options: Options) -> Result<Self, StoreError> {
         let clock = Arc::clone(&options.clock);
         bury_the_dead(store, &ways, clock())?;
+        if let Err(error) = store.store_remainder() {
+            // What is there can go out all the same.
+            tracing::error!(%error, "receivers of a large message are not all stored yet");
+        }
         while store.expire(clock())? > 0 {}
         let place = Place::enter(
             store,

@@ -15,6 +15,12 @@ use crate::message::{ReceiverId, Timestamp};
 /// How long the key of a deleted message is remembered.
 pub const KEYS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
+/// A message whose receivers are not all rows yet is not without receivers.
+const UNLESS_MESSAGE_WAITS: &str =
+    "AND NOT EXISTS (SELECT 1 FROM remainder WHERE remainder.message_id = t.id)";
+/// Which contents they will use stands packed: while there are any, none goes.
+const UNLESS_ANY_WAITS: &str = "AND NOT EXISTS (SELECT 1 FROM remainder)";
+
 /// Rows that a look into the store passes.
 const WINDOW: i64 = 5_000;
 
@@ -41,14 +47,14 @@ impl Reader {
     /// Finds messages without receivers, and contents that nobody uses.
     pub fn unused(&self) -> Result<Unused, StoreError> {
         self.run(|conn| {
-            let find = |table: &str, column: &str| -> rusqlite::Result<Vec<i64>> {
+            let find = |table: &str, column: &str, waiting: &str| -> rusqlite::Result<Vec<i64>> {
                 let (mut found, mut after) = (Vec::new(), 0);
                 // A window ends after so many rows, found or not: no read keeps the log from being moved.
                 let mut bound = conn.prepare(&format!(
                     "SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT {WINDOW})"
                 ))?;
                 let mut look = conn.prepare(&format!(
-                    "SELECT id FROM {table} t WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM receiver WHERE {column} = t.id)"
+                    "SELECT id FROM {table} t WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM receiver WHERE {column} = t.id) {waiting}"
                 ))?;
                 while let Some(upto) = bound.query_row([after], |row| row.get::<_, Option<i64>>(0))? {
                     for id in look.query_map([after, upto], |row| row.get(0))? {
@@ -59,8 +65,8 @@ impl Reader {
                 Ok(found)
             };
             Ok(Unused {
-                messages: find("message", "message_id")?,
-                contents: find("content", "content_id")?,
+                messages: find("message", "message_id", UNLESS_MESSAGE_WAITS)?,
+                contents: find("content", "content_id", UNLESS_ANY_WAITS)?,
             })
         })
     }
@@ -144,13 +150,15 @@ pub(super) fn remove_receivers(tx: &Connection, ids: &str) -> rusqlite::Result<u
 
 /// Takes those of these messages out that have no receiver, and remembers their keys.
 pub(super) fn remove_messages(tx: &Connection, ids: &str, now: Timestamp) -> rusqlite::Result<u64> {
-    const EMPTY: &str = "id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM receiver WHERE message_id = message.id)";
+    let empty = format!(
+        "id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM receiver WHERE message_id = t.id) {UNLESS_MESSAGE_WAITS}"
+    );
     tx.prepare_cached(&format!(
-        "INSERT OR REPLACE INTO spent_key (key, digest, message_id, spent_at) SELECT key, digest, id, ?2 FROM message WHERE {EMPTY}"
+        "INSERT OR REPLACE INTO spent_key (key, digest, message_id, spent_at) SELECT key, digest, id, ?2 FROM message AS t WHERE {empty}"
     ))?
     .execute(params![ids, millis(now)])?;
     let removed = tx
-        .prepare_cached(&format!("DELETE FROM message WHERE {EMPTY}"))?
+        .prepare_cached(&format!("DELETE FROM message AS t WHERE {empty}"))?
         .execute([ids])?;
     Ok(removed as u64)
 }
@@ -158,10 +166,10 @@ pub(super) fn remove_messages(tx: &Connection, ids: &str, now: Timestamp) -> rus
 /// Takes those of these contents out that no receiver uses.
 pub(super) fn remove_contents(tx: &Connection, ids: &str) -> rusqlite::Result<u64> {
     let removed = tx
-        .prepare_cached(
+        .prepare_cached(&format!(
             "DELETE FROM content WHERE id IN (SELECT value FROM json_each(?))
-                 AND NOT EXISTS (SELECT 1 FROM receiver WHERE content_id = content.id)",
-        )?
+                 AND NOT EXISTS (SELECT 1 FROM receiver WHERE content_id = content.id) {UNLESS_ANY_WAITS}"
+        ))?
         .execute([ids])?;
     Ok(removed as u64)
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use rusqlite::{Error, types::Type};
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use zstd::{
     bulk::{Compressor, Decompressor},
@@ -33,24 +34,22 @@ pub(super) struct Packed {
 pub(super) fn pack(content: &Content) -> Result<Packed, serde_json::Error> {
     let plain = serde_json::to_vec(content)?;
     let hash = Sha256::digest(&plain).into();
+    let (codec, body) = squeeze(plain);
+    Ok(Packed { hash, codec, body })
+}
+
+/// The codec and the bytes: compressed where that saves anything.
+pub(super) fn squeeze(plain: Vec<u8>) -> (i64, Vec<u8>) {
     let packed = (plain.len() >= WORTH_COMPRESSING)
         .then(|| COMPRESSOR.with_borrow_mut(|zstd| zstd.as_mut()?.compress(&plain).ok()))
         .flatten();
-    Ok(match packed {
-        Some(body) if body.len() < plain.len() => Packed {
-            hash,
-            codec: 1,
-            body,
-        },
-        _ => Packed {
-            hash,
-            codec: 0,
-            body: plain,
-        },
-    })
+    match packed {
+        Some(body) if body.len() < plain.len() => (1, body),
+        _ => (0, plain),
+    }
 }
 
-pub(super) fn unpack(codec: i64, body: &[u8]) -> rusqlite::Result<Content> {
+pub(super) fn unpack<T: DeserializeOwned>(codec: i64, body: &[u8]) -> rusqlite::Result<T> {
     let damaged = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::FromSqlConversionFailure(0, Type::Blob, error)
     };
@@ -88,7 +87,7 @@ mod tests {
             let body = if is_raw { Body::Raw(raw) } else { Body::Parts { text, html } };
             let content = Content { subject, body };
             let packed = pack(&content).unwrap();
-            prop_assert_eq!(unpack(packed.codec, &packed.body).unwrap(), content);
+            prop_assert_eq!(unpack::<Content>(packed.codec, &packed.body).unwrap(), content);
         }
     }
 }

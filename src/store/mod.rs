@@ -25,6 +25,7 @@ mod lock;
 mod model;
 mod pace;
 mod plan;
+mod remainder;
 mod retention;
 mod schema;
 mod search;

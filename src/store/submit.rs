@@ -7,8 +7,11 @@ use std::{
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::{Store, StoreError, codec, millis, random_hex};
-use crate::message::{MessageId, State, Submission, Timestamp};
+use super::{
+    Store, StoreError, codec, millis, random_hex,
+    remainder::{self, Common, Line, PART, put_by},
+};
+use crate::message::{MessageId, Submission, Timestamp};
 
 /// A write transaction ends after this, so that others get in between.
 const SLICE: Duration = Duration::from_millis(15);
@@ -86,6 +89,7 @@ impl Store {
             let slice = slice?;
             done += slice.len();
             receipts.extend(slice);
+            self.store_remainder()?;
         }
         Ok(())
     }
@@ -114,7 +118,11 @@ impl Store {
             }
             Ok(receipts)
         };
-        run().map_err(|error| super::error::explain(&self.path, error))
+        let receipts = run().map_err(|error| super::error::explain(&self.path, error))?;
+        drop(run);
+        drop(conn);
+        self.store_remainder()?;
+        Ok(receipts)
     }
 }
 
@@ -188,40 +196,41 @@ fn insert(
     let due_at = submission
         .send_after
         .map_or(millis(now), |at| millis(at).max(millis(now)));
-    let mut statement = tx.prepare_cached(
-        "INSERT INTO receiver (message_id, kind_id, backend_id, content_id, created_at, identity, name, user, language, metadata, priority,
-                               send_after, expires_at, uid, state, due_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?;
+    let common = Common {
+        message,
+        kind,
+        created_at: millis(now),
+        priority: submission.priority,
+        send_after: submission.send_after.map(millis),
+        expires_at: submission.expires_at.map(millis),
+        due_at,
+    };
+    let mut lines = Vec::with_capacity(submission.receivers.len());
     for receiver in &submission.receivers {
         let backend = id_of(tx, &mut known.backends, &receiver.backend, |tx, name| {
             backend_id(tx, name, now)
         })?;
-        let Some(content) = contents.get(receiver.language.as_str()) else {
+        let Some(&content) = contents.get(receiver.language.as_str()) else {
             let what = format!(
                 "no content in language {:?} for {}",
                 receiver.language, receiver.identity
             );
             return Err(rusqlite::Error::ToSqlConversionFailure(what.into()));
         };
-        statement.execute(params![
-            message,
-            kind,
+        lines.push(Line {
             backend,
             content,
-            millis(now),
-            receiver.identity,
-            receiver.name,
-            receiver.user,
-            receiver.language,
-            json(&receiver.metadata)?,
-            submission.priority,
-            submission.send_after.map(millis),
-            submission.expires_at.map(millis),
-            fresh(12)?,
-            State::Queued.number(),
-            due_at,
-        ])?;
+            identity: receiver.identity.clone(),
+            name: receiver.name.clone(),
+            user: receiver.user.clone(),
+            language: receiver.language.clone(),
+            metadata: json(&receiver.metadata)?,
+        });
+    }
+    if lines.len() > PART {
+        put_by(tx, &common, lines)?;
+    } else {
+        remainder::insert(tx, &common, &lines)?;
     }
     Ok(Receipt::Stored {
         key,

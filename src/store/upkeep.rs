@@ -48,6 +48,7 @@ impl Upkeep {
                 let (mut pause, mut merging, mut shrinking) = (Duration::ZERO, true, false);
                 while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                     let began = Instant::now();
+                    let stored = store.store_some().unwrap_or(false);
                     let added = store.index_some(STEP).unwrap_or(0) > 0;
                     let merges = if added || merging { merge(&store) } else { 0 };
                     let taken = merges < MERGES && store.unindex_some(STEP).unwrap_or(0) > 0;
@@ -55,7 +56,10 @@ impl Upkeep {
                     let shrank = shrinking || store.free_pages().is_ok_and(|free| free >= WORTH);
                     shrinking = shrank && store.vacuum_some().is_ok_and(|left| left > 0);
                     let took = began.elapsed().saturating_sub(GAP * merges);
-                    pause = match (added || merging || shrank, sending.load(Ordering::Relaxed)) {
+                    pause = match (
+                        stored || added || merging || shrank,
+                        sending.load(Ordering::Relaxed),
+                    ) {
                         (false, _) => Duration::from_millis(250),
                         (true, true) => took * 19,
                         (true, false) => took.max(GAP),
