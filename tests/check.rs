@@ -228,6 +228,27 @@ fn a_disk_that_is_nearly_full_is_told() {
     with_own_mounts("a_disk_that_is_nearly_full_is_told", || {
         let disk = Disk::of(4_096);
         let postroom = Setup::new().file("email").build_in(disk.path());
-        only_wrong(&postroom, "disk", &["MiB free", "free some space"]);
+        only_wrong(
+            &postroom,
+            "disk",
+            &["MiB free", "free some space", "64 MiB"],
+        );
     });
+}
+
+#[test]
+fn how_much_disk_is_little_follows_from_the_floor_below_which_nothing_is_sent() {
+    let with = |floor: &str| {
+        let setup = Setup::new().file("email");
+        setup.set("delivery.min_free", floor).build()
+    };
+    only_wrong(&with("9999999GiB"), "disk", &["9999999 GiB", "min_free"]);
+    with_own_mounts(
+        "how_much_disk_is_little_follows_from_the_floor_below_which_nothing_is_sent",
+        || {
+            let disk = Disk::of(4_096);
+            let setup = Setup::new().file("email").set("delivery.min_free", "0");
+            check(&setup.build_in(disk.path()), 0);
+        },
+    );
 }

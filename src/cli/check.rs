@@ -11,15 +11,16 @@ use super::{
 };
 use crate::{
     backend::{Proof, SecretSource},
-    config::{Backend, Config, Kind},
+    config::{Backend, Config, Delivery, Kind},
     message::DisplayText,
+    size,
     store::{Finding, POINTS, Reader},
 };
 
 /// Look through the config and the whole store for what is wrong; changes nothing
 #[derive(clap::Args)]
 #[command(
-    after_help = "One line a point: config, secrets, store, schema, disk, leftovers, text_index, integrity, foreign_keys, counters.\nThe last three read the whole store. Ctrl-C does no harm. Exit code 0: all is well; 1: something is wrong, and its line says the way out.\n\nExamples:\n  postroom check\n  postroom check --format json\n  postroom check --store /var/backups/postroom.db"
+    after_help = "One line a point: config, secrets, store, disk, schema, leftovers, text_index, integrity, foreign_keys, counters.\nThe last three read the whole store. Ctrl-C does no harm. Exit code 0: all is well; 1: something is wrong, and its line says the way out.\n\nExamples:\n  postroom check\n  postroom check --format json\n  postroom check --store /var/backups/postroom.db"
 )]
 pub(super) struct Args {
     /// How to write it
@@ -104,6 +105,12 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     };
     let bar = progress("{spinner} {msg}, {elapsed}");
     bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    let floor = config
+        .as_ref()
+        .map_or(Delivery::default().min_free, |config| {
+            config.delivery.min_free
+        });
+    told.point("disk", reader.as_ref().map(|reader| disk(reader, floor)))?;
     for (name, look) in POINTS {
         bar.set_message(*name);
         let finding = reader
@@ -177,6 +184,22 @@ fn secrets(config: &Config) -> Finding {
         Ok("none is named".to_owned())
     } else {
         Ok(well.join("; "))
+    }
+}
+
+/// Little is left well before sending stops, or whoever is told could do nothing about it any more.
+fn disk(reader: &Reader, floor: u64) -> Finding {
+    let Some(free) = reader.free() else {
+        return Ok("how full it is cannot be told here".to_owned());
+    };
+    let words = format!("{} free", size::shown(free));
+    if free < floor.saturating_mul(4) {
+        let floor = size::shown(floor);
+        Err(format!(
+            "{words}, which is little: free some space; below {floor} nothing is sent (min_free in [delivery])"
+        ))
+    } else {
+        Ok(words)
     }
 }
 

@@ -18,7 +18,6 @@ pub type Point = (&'static str, fn(&Reader) -> Result<Finding, StoreError>);
 /// Every point, the quick ones first. Those of the whole store take about as long as reading it.
 pub const POINTS: &[Point] = &[
     ("schema", |reader| reader.run(schema_as_migrated)),
-    ("disk", |reader| Ok(disk(&reader.path))),
     ("leftovers", |reader| Ok(leftovers(&reader.path))),
     ("text_index", |reader| reader.run(text_index)),
     ("integrity", |reader| reader.run(integrity)),
@@ -45,9 +44,6 @@ const COUNTERS: &[Counter] = &[
         rows: "receiver WHERE cause_id IS NOT NULL",
     },
 ];
-
-/// Below this a pass of some size may not find room for its log.
-const ROOM: u64 = 256 << 20;
 
 /// So many faults are told, of however many there are.
 const TOLD: usize = 3;
@@ -198,20 +194,6 @@ fn text_index(conn: &Connection) -> rusqlite::Result<Finding> {
             "{n} receivers are not in it yet, which only makes looking for them slower: whatever delivers adds them"
         ),
     }))
-}
-
-fn disk(store: &Path) -> Finding {
-    let Some(free) = super::free(store) else {
-        return Ok("how full it is cannot be told here".to_owned());
-    };
-    let words = format!("{} MiB free", free >> 20);
-    if free < ROOM {
-        Err(format!(
-            "{words}, which is little: free some space, or nothing can be stored or sent soon"
-        ))
-    } else {
-        Ok(words)
-    }
 }
 
 fn leftovers(store: &Path) -> Finding {

@@ -238,6 +238,11 @@ impl Reader {
         &self.path
     }
 
+    /// How many bytes are free on its disk; `None` where that is not counted.
+    pub fn free(&self) -> Option<u64> {
+        free(&self.path)
+    }
+
     /// Stops the query this reader is running, from any thread.
     pub fn interrupt_handle(&self) -> rusqlite::InterruptHandle {
         self.conn.get_interrupt_handle()
