@@ -5,7 +5,6 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use chrono::Utc;
-use indicatif::HumanBytes;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag,
@@ -14,6 +13,7 @@ use signal_hook::{
 use super::{Exit, context::Globals, operator::operator, output::say, progress::progress};
 use crate::{
     config::Config,
+    size,
     store::{Backup, Store, StoreError},
 };
 
@@ -32,7 +32,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let path = globals.store_path(&config)?;
     let bytes = with_backup(&config, |backup| Store::backup(&path, &args.file, backup))?;
-    let (file, size) = (args.file.display(), HumanBytes(bytes));
+    let (file, size) = (args.file.display(), size::shown(bytes));
     say(&format!(
         "{file}: written and verified, {size}; its backends are paused until they are resumed"
     ))?;

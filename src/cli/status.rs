@@ -31,9 +31,11 @@ Exit codes:
   0  well
   1  warning: a backend is down or paused; a receiver has been due for 10
      minutes; one became Error within 24 hours, by nobody's wish; an engine
-     hangs, or died and holds receivers; the disk is nearly full (min_free)
+     hangs, or died and holds receivers; one waits for a backend that is not
+     in the config; the disk is nearly full (min_free)
   2  critical: a backend has been down for 5 minutes; a receiver has been due
-     for an hour; one is due, and the disk is too full to send
+     for an hour; one is due, and the disk is too full to send; an engine that
+     died has held receivers for an hour
   3  could not look, wrong usage too
 
 Examples:
