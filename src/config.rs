@@ -24,7 +24,7 @@ use crate::{duration, message::DisplayText, size, suggest::did_you_mean};
 use places::{Places as _, key_in, named};
 
 pub use backend::{Backend, Kind};
-pub use values::{Permanent, Rate};
+pub use values::Permanent;
 
 /// Everything the config file says, checked.
 #[derive(Clone, Debug, Default, PartialEq)]

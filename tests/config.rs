@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use postroom::{
     backend::{Credentials, FileSettings, Proof, SecretSource, SmtpSettings, Tls, TokenCommand},
-    config::{Config, Kind, Permanent, Rate},
-    delivery::OnUnknown,
+    config::{Config, Kind, Permanent},
+    delivery::{OnUnknown, Rate},
 };
 
 fn parse(text: &str) -> Result<Config, String> {

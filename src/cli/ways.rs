@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::{
     backend::{Credentials, Dkim, FileBackend, Proof, SecretSource, Sendmail, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
-    delivery::{self, Direct, Policy, Rate, Way},
+    delivery::{self, Direct, Policy, Way},
     message::{BackendFacts, SubmitDefaults, Text},
 };
 
@@ -58,20 +58,15 @@ pub(super) fn way(name: &str, backend: &Backend, config: &Config) -> anyhow::Res
             on_unknown: backend.on_unknown,
         },
         probe: backend.probe,
-        rate: rate(backend),
+        rate: backend.rate,
     })
-}
-
-fn rate(backend: &Backend) -> Option<Rate> {
-    let config::Rate { count, per } = backend.rate?;
-    Some(Rate { count, per })
 }
 
 /// Why it goes no faster, for each backend with a rate: `email at most 50/s`.
 pub(super) fn limits(config: &Config) -> Vec<String> {
     let limited = config.backends.iter().filter_map(|(name, backend)| {
         let name = Text::from(name.as_str());
-        Some(format!("{} at most {}", name.shown(), rate(backend)?))
+        Some(format!("{} at most {}", name.shown(), backend.rate?))
     });
     limited.collect()
 }

@@ -8,13 +8,13 @@ use std::{
 use lettre::message::Mailbox;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Delivery, Permanent, Rate, explain, places::named};
+use super::{Delivery, Permanent, explain, places::named};
 use crate::{
     backend::{
         Credentials, DkimSettings, FileSettings, Proof, SecretSource, SendmailSettings,
         SmtpSettings, Timeouts, Tls, TokenCommand,
     },
-    delivery::OnUnknown,
+    delivery::{OnUnknown, Rate},
     duration,
     suggest::did_you_mean,
 };

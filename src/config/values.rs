@@ -20,44 +20,6 @@ pub enum Permanent {
     Retry,
 }
 
-/// So many receivers in so much time: `50/s`, `3000/m`, `10000/h`, `50000/d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many; never 0.
-    pub count: u32,
-    /// In how long.
-    pub per: Duration,
-}
-
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let wrong = || {
-            D::Error::custom(format!(
-                "`{text}` is no rate; write a number and a unit: \"50/s\", \"3000/m\", \"10000/h\", \"50000/d\""
-            ))
-        };
-        let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
-        let count = count
-            .trim()
-            .parse()
-            .ok()
-            .filter(|&n| n > 0)
-            .ok_or_else(wrong)?;
-        let seconds = match unit.trim() {
-            "s" => 1,
-            "m" => 60,
-            "h" => 60 * 60,
-            "d" => 24 * 60 * 60,
-            _ => return Err(wrong()),
-        };
-        Ok(Self {
-            count,
-            per: Duration::from_secs(seconds),
-        })
-    }
-}
-
 /// Reads `1m,5m,15m,1h*3,6h,1d`: the waits after the first, second … failure; `*3` repeats a step.
 fn parse_backoff(text: &str) -> Result<Vec<Duration>, String> {
     let mut steps = Vec::new();

@@ -5,16 +5,47 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Deserializer, de::Error as _};
+
 /// What may go at once after a rest: as much as the rate allows in this time, and one in any case.
 const BURST: Duration = Duration::from_millis(100);
 
-/// So many receivers in so much time. A transaction to N recipients counts N; what is tried again counts again.
+/// So many receivers in so much time: `50/s`, `3000/m`, `10000/h`, `50000/d`. A transaction to N recipients counts N; what is tried again counts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// How many; 0 counts as 1.
     pub count: u32,
     /// In how long.
     pub per: Duration,
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let wrong = || {
+            D::Error::custom(format!(
+                "`{text}` is no rate; write a number and a unit: \"50/s\", \"3000/m\", \"10000/h\", \"50000/d\""
+            ))
+        };
+        let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
+        let count = count
+            .trim()
+            .parse()
+            .ok()
+            .filter(|&n| n > 0)
+            .ok_or_else(wrong)?;
+        let seconds = match unit.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return Err(wrong()),
+        };
+        Ok(Self {
+            count,
+            per: Duration::from_secs(seconds),
+        })
+    }
 }
 
 impl fmt::Display for Rate {
