@@ -6,11 +6,10 @@ mod support;
 
 use std::{
     fs,
-    io::{self, Write as _},
     process::{Command, Stdio},
 };
 
-use support::{Postroom, Setup};
+use support::{Postroom, Setup, skipped};
 
 fn postroom() -> Postroom {
     Setup::new().build()
@@ -38,8 +37,9 @@ fn is_here(program: &str) -> bool {
         .output()
         .is_ok();
     if !here {
-        // Past the test runner, which would keep it from whoever reads a run that passed.
-        let _ = writeln!(io::stderr(), "\n!! SKIPPED: there is no {program} here");
+        skipped(&format!(
+            "what is tested with {program}: there is none here"
+        ));
     }
     here
 }

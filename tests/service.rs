@@ -26,7 +26,7 @@ use postroom::{
 };
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Disk, Postroom, SOON, Setup, message, several, with_own_mounts};
+use support::{Disk, Postroom, SOON, Setup, message, several, skipped, with_own_mounts};
 
 /// A service of a test's own, with the socket on which it speaks to systemd and the pipe that is its log.
 struct Service {
@@ -565,9 +565,6 @@ fn the_unit_starts_and_reloads_what_there_is() {
         .output();
     match verified {
         Ok(ran) => assert!(ran.status.success() && ran.stderr.is_empty(), "{ran:?}"),
-        Err(error) => {
-            let told = format!("\n!! SKIPPED: systemd-analyze verify: {error}\n");
-            let _ = io::Write::write_all(&mut io::stderr(), told.as_bytes());
-        }
+        Err(error) => skipped(&format!("systemd-analyze verify: {error}")),
     }
 }

@@ -6,13 +6,13 @@
 mod support;
 mod verifier;
 
-use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use postroom::demo::server::{Script, Server};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use serde_json::{Value, json};
-use support::{Postroom, Setup, message};
+use support::{Postroom, Setup, message, skipped};
 use tempfile::TempDir;
 use verifier::verify;
 
@@ -40,8 +40,7 @@ impl Key {
             ran.ok().filter(|ran| ran.status.success())
         };
         let Some(pem) = made(&["genrsa", "2048"]) else {
-            let told = "\n!! SKIPPED: signatures by RSA: there is no openssl here\n";
-            let _ = std::io::stderr().write_all(told.as_bytes());
+            skipped("signatures by RSA: there is no openssl here");
             return None;
         };
         let mut key = Self::new(&String::from_utf8(pem.stdout).unwrap(), "");
