@@ -323,18 +323,44 @@ fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
     }
 }
 
-/// The reader's own words, without the line they are about (a password put there by mistake must not be repeated), and with the nearest
-/// known key instead of all of them.
+/// What a reader of the file can do something with, without the line it is about (a password put there by mistake must not be repeated), and with
+/// the nearest known key instead of all of them.
 fn explain(error: &toml::de::Error) -> String {
     let message = error.message();
-    let Some(rest) = message.strip_prefix("unknown field `") else {
+    // serde's words: unknown field `hots`, expected one of `host`, `port`
+    let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
+    if message.starts_with("unknown field `") {
+        let (unknown, known) = (quoted[0], &quoted[1..]);
+        let near = did_you_mean(unknown, known.iter().copied());
+        return format!("unknown key `{unknown}`{near}");
+    }
+    if message.starts_with("unknown variant `") {
+        let (word, known) = (quoted[0], &quoted[1..]);
+        let near = did_you_mean(word, known.iter().copied());
+        let known: Vec<_> = known.iter().map(|word| format!("\"{word}\"")).collect();
+        return format!("\"{word}\" is none of {}{near}", known.join(", "));
+    }
+    // serde's words: invalid type: integer `7`, expected a string
+    let Some((found, wanted)) = message
+        .strip_prefix("invalid ")
+        .and_then(|rest| rest.split_once(": "))
+        .and_then(|(_, rest)| rest.split_once(", expected "))
+    else {
         return message.to_owned();
     };
-    // serde's words: unknown field `hots`, expected one of `host`, `port`
-    let mut words = rest.split('`');
-    let unknown = words.next().unwrap_or_default();
-    format!(
-        "unknown key `{unknown}`{}",
-        did_you_mean(unknown, words.skip(1).step_by(2))
-    )
+    let wanted = match wanted {
+        "a string" | "path string" => "a text in quotes",
+        "a boolean" => "true or false",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "usize" => "a whole number from 0 on",
+        "a sequence" => "a list in brackets",
+        other => other,
+    };
+    // Of a text only that it is one: it may be a secret.
+    let found = match found.split_once(' ') {
+        Some(("string", _)) => "a text",
+        Some(("integer" | "floating", _)) => quoted.first().copied().unwrap_or(found),
+        _ => found,
+    };
+    format!("{found} stands here, and {wanted} is wanted")
 }

@@ -133,6 +133,8 @@ fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
         [retention]
         sent = \"90d\"
         error = \"1y\"
+        [causes]
+        merge = [\"*greylist*\", \"*mailbox*full*\"]
         [types]
         comment_delivery = \"Comment or delivery\"
     ";

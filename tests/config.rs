@@ -278,9 +278,55 @@ fn what_is_wrong_with_a_value_names_its_key_and_its_line() {
             "[backends]\nemail = { host = \"h\", port = -1 }\n",
             "line 2: [backends.email]: port: ",
         ),
+        (
+            "[backends.email]\nhost = \"h\"\ntimeouts = { conect = \"3s\" }\n",
+            "line 3: [backends.email]: timeouts: unknown key `conect`; did you mean `connect`?",
+        ),
+        (
+            "[backends.email]\nhost = \"h\"\npassword = \"hunter2\"\n",
+            "line 3: [backends.email]: password: ",
+        ),
+        (
+            "[[storage]]\npath = \"x\"\n",
+            "line 1: unknown key `storage`; did you mean `store`?",
+        ),
     ] {
         let error = refused(text);
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_in_words_that_are_not_a_programmers() {
+    for (key, expected) in [
+        (
+            "host = 7",
+            "host: 7 stands here, and a text in quotes is wanted",
+        ),
+        (
+            "port = 99999",
+            "port: 99999 stands here, and a whole number from 0 to 65535 is wanted",
+        ),
+        (
+            "insecure = \"yes\"",
+            "insecure: a text stands here, and true or false is wanted",
+        ),
+        (
+            "connections = -1",
+            "connections: -1 stands here, and a whole number from 0 on is wanted",
+        ),
+        (
+            "tls = \"startls\"",
+            "tls: \"startls\" is none of \"starttls\", \"implicit\", \"none\"; did you mean `starttls`?",
+        ),
+        (
+            "on_unknown = \"ask\"",
+            "on_unknown: \"ask\" is none of \"resend\", \"hold\"",
+        ),
+    ] {
+        let error = refused(&format!("[backends.email]\n{key}\n"));
+        let expected = format!("line 2: [backends.email]: {expected}");
+        assert!(error.ends_with(&expected), "{error}");
     }
 }
 

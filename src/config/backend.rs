@@ -159,18 +159,18 @@ pub(super) fn parse(
     }
     if section.contains_key("password") {
         return Err(
-            "a secret never stands in the config; name a file with password_file or a variable with password_env".to_owned(),
+            "password: a secret never stands in the config; name a file with password_file or a variable with password_env".to_owned(),
         );
     }
     if section.contains_key("token") {
         return Err(
-            "a secret never stands in the config; name a program that prints the token with token_command".to_owned(),
+            "token: a secret never stands in the config; name a program that prints the token with token_command".to_owned(),
         );
     }
     let kind = match section.remove("kind") {
         None => "smtp".to_owned(),
         Some(toml::Value::String(kind)) => kind,
-        Some(_) => return Err("kind is a word, such as \"smtp\"".to_owned()),
+        Some(_) => return Err("kind: it is a word, such as \"smtp\"".to_owned()),
     };
     let backend = match kind.as_str() {
         "smtp" => {
@@ -208,12 +208,12 @@ pub(super) fn parse(
         }
         "kannel" | "http" | "exec" => {
             return Err(format!(
-                "kind \"{kind}\" is not available yet; this version has \"smtp\", \"sendmail\" and \"file\""
+                "kind: \"{kind}\" is not available yet; this version has \"smtp\", \"sendmail\" and \"file\""
             ));
         }
         _ => {
             return Err(format!(
-                "unknown kind \"{kind}\"; this version has \"smtp\", \"sendmail\" and \"file\"{}",
+                "kind: there is no \"{kind}\"; this version has \"smtp\", \"sendmail\" and \"file\"{}",
                 did_you_mean(&kind, ["smtp", "sendmail", "file"])
             ));
         }
@@ -366,15 +366,11 @@ fn file(name: &str, keys: FileKeys, base: &Path) -> Result<FileSettings, String>
 
 fn keys<T: DeserializeOwned>(section: toml::Table) -> Result<T, String> {
     T::deserialize(section.clone()).map_err(|error| {
-        let why = explain(&error);
-        if why.starts_with("unknown key") {
-            return why;
-        }
         // Every key may be missing, so each can be read alone: the error itself does not tell which it was.
         let culprit = section.into_iter().find_map(|(key, value)| {
             let alone = toml::Table::from_iter([(key.clone(), value)]);
             T::deserialize(alone).is_err().then_some(key)
         });
-        named(culprit.as_deref(), why)
+        named(culprit.as_deref(), explain(&error))
     })
 }

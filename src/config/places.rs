@@ -32,11 +32,11 @@ impl Places for DeTable<'_> {
     }
 }
 
-/// What is wrong, with its key in front.
+/// What is wrong, with its key in front, unless it names that key anyway.
 pub(super) fn named(key: Option<&str>, why: String) -> String {
     match key {
-        Some(key) => format!("{key}: {why}"),
-        None => why,
+        Some(key) if !why.starts_with(&format!("unknown key `{key}`")) => format!("{key}: {why}"),
+        _ => why,
     }
 }
 
