@@ -416,6 +416,11 @@ fn without_a_terminal_an_action_wants_yes_and_touches_nothing() {
 
 /// What `postroom list` writes to a pseudo-terminal of this width, line by line.
 fn listed_at(postroom: &Postroom, width: usize, arguments: &[&str]) -> Vec<String> {
+    seen_at(postroom, width, &[&["list"], arguments].concat())
+}
+
+/// What a command writes to a pseudo-terminal of this width, line by line.
+fn seen_at(postroom: &Postroom, width: usize, arguments: &[&str]) -> Vec<String> {
     let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     rustix::pty::grantpt(&master).unwrap();
     rustix::pty::unlockpt(&master).unwrap();
@@ -429,7 +434,7 @@ fn listed_at(postroom: &Postroom, width: usize, arguments: &[&str]) -> Vec<Strin
         .unwrap();
     assert!(sized.success());
     let mut child = postroom
-        .command(&[&["list", "--color", "never"], arguments].concat())
+        .command(&[&["--color", "never"], arguments].concat())
         .stdout(terminal)
         .spawn()
         .unwrap();
@@ -441,6 +446,40 @@ fn listed_at(postroom: &Postroom, width: usize, arguments: &[&str]) -> Vec<Strin
     assert!(child.wait().unwrap().success());
     let text = String::from_utf8(seen).unwrap();
     text.lines().map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn causes_and_backends_fit_the_terminal_and_keep_room_for_what_went_wrong() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    drop(server);
+    postroom.submit(&[message("a", "feedback", &["april@example.com"])]);
+    postroom.deliver();
+    for (command, narrow, wide) in [
+        (
+            "causes",
+            &["Cause", "Count", "Text", "Last", "seen", "Sample"][..],
+            10,
+        ),
+        (
+            "backend",
+            &[
+                "Backend", "Kind", "State", "Since", "Waiting", "Last", "error",
+            ],
+            9,
+        ),
+    ] {
+        let lines = seen_at(&postroom, 80, &[command]);
+        assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), narrow);
+        assert!(
+            lines.len() == 2
+                && lines.iter().all(|line| line.chars().count() <= 80)
+                && lines[1].contains("no connection to"),
+            "{lines:#?}"
+        );
+        let lines = seen_at(&postroom, 160, &[command]);
+        assert_eq!(lines[0].split_whitespace().count(), wide, "{lines:#?}");
+    }
 }
 
 #[test]

@@ -61,6 +61,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         heading,
         right,
         gives_way,
+        leaves: false,
     };
     let looks = vec![
         look("When", false, false),

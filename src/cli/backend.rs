@@ -222,6 +222,7 @@ pub(super) fn table() -> Table {
         heading,
         right,
         gives_way,
+        leaves: matches!(heading, "Kind" | "Next probe"),
     };
     let looks = vec![
         look("Backend", false, false),

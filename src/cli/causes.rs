@@ -120,6 +120,7 @@ fn table(out: &mut dyn Write, causes: &[CauseRow]) -> io::Result<()> {
         heading,
         right,
         gives_way,
+        leaves: matches!(heading, "Server" | "Phase" | "First seen"),
     };
     let looks = vec![
         look("Cause", true, false),

@@ -185,6 +185,7 @@ impl Writer {
                 heading: column.heading(),
                 right: column.is_number(),
                 gives_way: column.gives_way(),
+                leaves: false,
             })
             .collect();
         Self {

@@ -11,6 +11,8 @@ use crate::{
 pub(super) const GAP: &str = "  ";
 /// A column that gives way keeps at least so much.
 const NARROWEST: usize = 8;
+/// A column that gives way wants so much, as long as there are columns that can be left out.
+const WANTED: usize = 24;
 
 /// How one column looks.
 #[derive(Clone, Copy)]
@@ -18,6 +20,8 @@ pub(super) struct Look {
     pub(super) heading: &'static str,
     pub(super) right: bool,
     pub(super) gives_way: bool,
+    /// Left out where there is too little room, the last of them first.
+    pub(super) leaves: bool,
 }
 
 /// A cell: harmless text, and the SGR parameters of its colour, if any.
@@ -85,8 +89,16 @@ impl Table {
         let Some(room) = self.room else {
             return widths;
         };
-        let gaps = GAP.len() * self.looks.len().saturating_sub(1);
-        let mut too_much = (widths.iter().sum::<usize>() + gaps).saturating_sub(room);
+        let wants = |(width, look): (&usize, &Look)| match look.gives_way {
+            true => (*width).min(WANTED),
+            false => *width,
+        };
+        for last in (0..self.looks.len()).rev() {
+            if taken(widths.iter().zip(&self.looks).map(wants)) > room && self.looks[last].leaves {
+                widths[last] = 0;
+            }
+        }
+        let mut too_much = taken(widths.iter().copied()).saturating_sub(room);
         // The widest gives way first, a cell at a time: columns end up alike.
         while too_much > 0 {
             let widest = widths
@@ -103,8 +115,9 @@ impl Table {
 
     fn line(&self, out: &mut dyn Write, cells: &[Cell], widths: &[usize]) -> std::io::Result<()> {
         let mut line = String::new();
-        for (index, ((cell, look), &width)) in cells.iter().zip(&self.looks).zip(widths).enumerate()
-        {
+        let cells = cells.iter().zip(&self.looks).zip(widths);
+        let cells = cells.filter(|(_, width)| **width > 0);
+        for (index, ((cell, look), &width)) in cells.enumerate() {
             if index > 0 {
                 line.push_str(GAP);
             }
@@ -132,6 +145,13 @@ impl Table {
             None => text.to_owned(),
         }
     }
+}
+
+/// What columns of these widths take on a line; one that is left out has none.
+fn taken(widths: impl Iterator<Item = usize>) -> usize {
+    let shown = widths.filter(|width| *width > 0);
+    let with_gaps: usize = shown.map(|width| width + GAP.len()).sum();
+    with_gaps.saturating_sub(GAP.len())
 }
 
 /// The width of the terminal that stdout is, if it is one.
