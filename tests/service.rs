@@ -321,6 +321,72 @@ fn each_failure_is_one_line_with_its_receiver_and_no_server_can_forge_another() 
 }
 
 #[test]
+fn a_line_is_short_enough_for_the_journal_whatever_a_server_says() {
+    let long = "x".repeat(60_000) + "\u{20}<0>forged";
+    let refusal = Action::reply(550, "5.1.1", &long);
+    let server = Server::start(Script::accept_all().rcpt("april@example.com", refusal)).unwrap();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&[message("m", "t", &["april@example.com"])]);
+    let mut service = Service::start(&postroom, &Log::Journal, None);
+    let line = service.logs("receiver=1 ");
+    assert!(
+        line.len() < 10_000 && line.ends_with(" bytes more]\n") && !line.contains("forged"),
+        "{} bytes",
+        line.len()
+    );
+    service.terminate();
+}
+
+#[test]
+fn a_service_manager_that_does_not_listen_keeps_no_service_from_ending() {
+    let postroom = Setup::new().file("disk").build();
+    let mut service = Service::start(&postroom, &Log::Plain, None);
+    service.says("READY=1");
+    let other = UnixDatagram::unbound().unwrap();
+    other.set_nonblocking(true).unwrap();
+    let path = postroom.folder().join("notify");
+    while other.send_to(b"", &path).is_ok() {}
+    service.signal(Signal::TERM);
+    let began = Instant::now();
+    while service.child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < SOON, "it has not ended");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn engines_that_wait_for_answers_do_not_become_more_and_more() {
+    let server =
+        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
+            .unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.connections", 1)
+        .build();
+    let mut service = Service::start(&postroom, &Log::Plain, None);
+    service.says("READY=1");
+    for n in 0..9 {
+        if n > 0 {
+            service.hang_up();
+            service.says("READY=1");
+        }
+        postroom.submit(&several(&format!("m{n}"), 1));
+        assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) == n + 1, SOON));
+    }
+    service.hang_up();
+    let line = service.logs("the config is not taken");
+    assert!(line.contains("8 engines"), "{line}");
+    server.release();
+    postroom.wait_until("all are sent", |postroom| {
+        postroom.count("status:sent") == 9
+    });
+    service.hang_up();
+    service.logs("the config was read again");
+    service.terminate();
+    server.with_ledger(|ledger| assert_eq!(ledger.duplicates(), []));
+}
+
+#[test]
 fn a_log_that_is_not_the_journals_has_the_time_and_the_level() {
     let postroom = Setup::new().file("disk").build();
     let mut service = Service::start(&postroom, &Log::Plain, None);

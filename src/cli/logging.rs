@@ -22,6 +22,10 @@ use tracing_subscriber::{
 
 use crate::message::DisplayText;
 
+/// A line is no longer than this (bytes). The journal cuts one after 48 KiB, and would read what is left as a line of its own, with a priority of its
+/// own: a server may say that much.
+const LONGEST: usize = 8 * 1024;
+
 /// Starts logging at `level`, one level more for each `-v`.
 pub(super) fn start(level: Level, verbose: u8) {
     const LEVELS: [Level; 5] = [
@@ -76,7 +80,16 @@ where
         event.record(&mut words);
         words.message.push_str(&words.fields);
         // What servers and messages say stands in it: it must not reach the terminal as it is, nor begin a line.
-        writeln!(to, "{}", DisplayText::line(&words.message))
+        let line = DisplayText::line(&words.message);
+        let line = line.as_str();
+        match line.len() {
+            ..=LONGEST => writeln!(to, "{line}"),
+            length => {
+                let end = (0..=LONGEST).rfind(|&at| line.is_char_boundary(at));
+                let shown = &line[..end.unwrap_or_default()];
+                writeln!(to, "{shown}… [{} bytes more]", length - shown.len())
+            }
+        }
     }
 }
 

@@ -1,9 +1,22 @@
 //! What a service says to systemd (`sd_notify(3)`): that it is ready, what it does, and that it lives. Where nobody listens (no `NOTIFY_SOCKET`),
 //! nothing is said.
 
-use std::time::{Duration, Instant};
+use std::{
+    env, io,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            ffi::OsStrExt as _,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    time::{Duration, Instant},
+};
 
 use sd_notify::NotifyState;
+
+/// So long a word waits for a service manager that does not listen.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A status line is for people: not more often than they can read it.
 const STATUS: Duration = Duration::from_secs(5);
@@ -75,7 +88,23 @@ impl Notify {
 
 /// A service manager that cannot be told is no reason to stop delivering.
 fn send(states: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(false, states) {
+    if let Err(error) = tell(states) {
         tracing::debug!(%error, "the service manager cannot be told");
     }
+}
+
+/// `sd_notify::notify` would wait for ever where nobody reads, and a signal would not end us any more.
+fn tell(states: &[NotifyState]) -> io::Result<()> {
+    let Some(name) = env::var_os("NOTIFY_SOCKET") else {
+        return Ok(());
+    };
+    let address = match name.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        _ => SocketAddr::from_pathname(&name)?,
+    };
+    let lines: Vec<_> = states.iter().map(|state| format!("{state}\n")).collect();
+    let socket = UnixDatagram::unbound()?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.send_to_addr(lines.concat().as_bytes(), &address)?;
+    Ok(())
 }

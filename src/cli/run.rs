@@ -27,6 +27,9 @@ use crate::{
 /// (RFC 5321 4.5.3.2.6), so that a reload leaves nobody unconfirmed.
 const DRAIN: Duration = Duration::from_secs(15 * 60);
 
+/// So many engines of configs before may still wait for answers when the config is read once more: each has its connections.
+const WAITING: usize = 8;
+
 /// How often the log says what went out, if anything did.
 const SUMMARY: Duration = Duration::from_secs(60);
 
@@ -159,7 +162,8 @@ impl Service<'_> {
         });
         match new {
             Ok((config, engine, keeper)) => {
-                for old in &self.engines {
+                // Those before it wait already.
+                if let Some(old) = self.engines.last() {
                     old.stop_within(DRAIN);
                 }
                 self.engines.push(engine);
@@ -177,6 +181,12 @@ impl Service<'_> {
     }
 
     fn look_again(&self) -> anyhow::Result<(Config, Vec<Way>)> {
+        if self.engines.len() > WAITING {
+            bail!(
+                "{WAITING} engines of the configs before still wait for answers, {} minutes at most: try again later, or restart the service",
+                DRAIN.as_secs() / 60
+            );
+        }
         let config = self.globals.config()?;
         let store = self.globals.store_path(&config)?;
         let ours = self.globals.store_path(&self.config)?;

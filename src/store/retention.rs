@@ -149,7 +149,7 @@ impl Store {
     }
 }
 
-/// Takes those of them out that still are what they were found as.
+/// Takes those of them out that still are what they were found as: who was sent again since begins a time of its own.
 fn remove(
     tx: &Connection,
     rule: &Rule,
@@ -159,10 +159,12 @@ fn remove(
     let list = |column: usize| id_list(found.iter().map(|row| ReceiverId(row[column])));
     let still: Vec<ReceiverId> = tx
         .prepare_cached(&format!(
-            "SELECT id FROM receiver WHERE id IN (SELECT value FROM json_each(?)) AND {}",
-            rule.states
+            "SELECT id FROM receiver WHERE id IN (SELECT value FROM json_each(?1)) AND {} AND {} <= ?2",
+            rule.states, rule.time
         ))?
-        .query_map([list(1)], |row| Ok(ReceiverId(row.get(0)?)))?
+        .query_map(params![list(1), millis(now - rule.kept)], |row| {
+            Ok(ReceiverId(row.get(0)?))
+        })?
         .collect::<Result<_, _>>()?;
     let removed = remove_receivers(tx, &id_list(still))?;
     remove_messages(tx, &list(2), now)?;
@@ -218,5 +220,46 @@ impl Drop for Keeper {
             // A panic there has told about itself.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_sent_again_after_the_look_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("postroom.db")).unwrap();
+        let now = Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap();
+        let sent_at = |id: i64, at: i64| {
+            let sent = "UPDATE receiver SET state = 12, due_at = NULL, sent_at = ? WHERE id = ?";
+            store.write(|tx| tx.execute(sent, (at, id))).unwrap();
+        };
+        store
+            .write(|tx| {
+                tx.execute_batch(
+                    "INSERT INTO kind (id, name) VALUES (1, 't');
+                     INSERT INTO backend (id, name, changed_at) VALUES (1, 'email', 0);
+                     INSERT INTO content (id, hash, subject, codec, body) VALUES (1, randomblob(32), '', 0, '');
+                     INSERT INTO message (id, key, digest, kind_id, headers, created_at, metadata, raw)
+                         VALUES (1, 'm', randomblob(32), 1, '[]', 0, '{}', 0);
+                     INSERT INTO receiver (id, message_id, kind_id, backend_id, content_id, created_at, identity, language, metadata, priority, uid, state, due_at)
+                         VALUES (1, 1, 1, 1, 1, 0, 'a', 'en', '{}', 0, 'a', 0, 0), (2, 1, 1, 1, 1, 0, 'b', 'en', '{}', 0, 'b', 0, 0);",
+                )
+            })
+            .unwrap();
+        sent_at(1, 0);
+        sent_at(2, 0);
+        let found = [[0, 1, 1, 1], [0, 2, 1, 1]];
+        sent_at(2, millis(now));
+        let day = Duration::from_secs(86_400);
+        let rule = &Retention {
+            sent: Some(day),
+            error: None,
+        }
+        .rules()[0];
+        let removed = store.write(|tx| remove(tx, rule, &found, now)).unwrap();
+        assert_eq!(removed, 1);
     }
 }
