@@ -270,6 +270,22 @@ fn a_reply_said_twice_is_never_taken_for_the_next_receivers() {
 }
 
 #[test]
+fn without_pipelining_a_refusal_said_twice_is_never_taken_for_the_next_recipients() {
+    let server = Server::one(|peer| {
+        peer.greet(&[]);
+        peer.expect("MAIL");
+        peer.say("250 ok\r\n");
+        peer.expect("RCPT");
+        peer.say("550 no\r\n550 no\r\n");
+        peer.expect_end();
+    });
+    let mut desk = FakeDesk::with([circular(1, 2)]);
+    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
+    server.finish();
+    assert_eq!(desk.results(), [Told::Lost(vec![1, 2])]);
+}
+
+#[test]
 fn an_answer_to_the_dot_said_twice_is_never_taken_for_the_next_receivers() {
     for offers in [&["PIPELINING"][..], &[]] {
         let server = Server::one(|peer| {

@@ -127,8 +127,10 @@ impl SmtpSession {
             if !tx.ahead {
                 let lines = tx.lines(&group).to_vec();
                 tx.transcript.client(&lines);
+                // A reply too many would be taken for the answer to what is said now, and that may be about another receiver.
                 self.connection
-                    .send(&lines, self.limit(command))
+                    .expect_silence()
+                    .and_then(|()| self.connection.send(&lines, self.limit(command)))
                     .map_err(|error| Stopped {
                         why: Stop::Link(error),
                         phase: command.phase(),
