@@ -37,14 +37,9 @@ fn a_service_sends_what_another_process_stores_and_stops_cleanly_on_sigterm() {
     let ran = service.terminate().ok();
     assert_eq!(postroom.state_of(""), "sent/accepted");
     assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
-    let left: Vec<_> = std::fs::read_dir(postroom.folder())
-        .unwrap()
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.contains(".engine-"))
-        .collect();
     assert_eq!(
-        left,
-        Vec::<String>::new(),
+        postroom.locks(),
+        [""; 0],
         "an engine that left leaves no lock behind"
     );
 }

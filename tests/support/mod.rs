@@ -16,6 +16,7 @@
     reason = "each test uses its own part of this, and should panic where it cannot go on"
 )]
 
+mod books;
 mod mounts;
 mod process;
 mod screen;
@@ -32,12 +33,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postroom::{demo::server::Server, store::Store};
+use postroom::{
+    demo::server::Server,
+    query::Query,
+    store::{Anchor, Detail, Store},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use toml::{Table, Value as Toml};
 
+pub use books::assert_explained;
 pub use mounts::{Disk, ReadOnly, with_own_mounts};
 pub use process::{Ran, Running};
 pub use rustix::process::Signal;
@@ -207,6 +213,26 @@ impl Postroom {
         self.run(&["list", "--format", "json", "--limit", "0", "--", query])
             .ok()
             .json_lines()
+    }
+
+    /// Everything about every receiver, oldest first, without running the program for each.
+    pub fn details(&self) -> Vec<Detail> {
+        let store = Store::open_read_only(&self.store_path()).unwrap();
+        let reader = store.reader().unwrap();
+        let rows = reader
+            .window(&Query::default(), Anchor::First, 100_000)
+            .unwrap();
+        let details = rows.iter().rev().map(|row| reader.detail(row.id));
+        details.map(|detail| detail.unwrap().unwrap()).collect()
+    }
+
+    /// The names of the locks that engines have, or left.
+    pub fn locks(&self) -> Vec<String> {
+        fs::read_dir(self.folder())
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.contains(".engine-"))
+            .collect()
     }
 
     /// How many receivers match.

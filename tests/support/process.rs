@@ -1,5 +1,6 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -30,6 +31,11 @@ impl Ran {
     pub fn exit(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "{self:#?}");
         self
+    }
+
+    /// Whether SIGKILL ended it.
+    pub fn was_killed(&self) -> bool {
+        self.status.signal() == Some(Signal::KILL.as_raw())
     }
 
     /// Its output, one value a line.
@@ -84,7 +90,12 @@ pub struct Running {
 
 impl Running {
     pub(super) fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(folder, arguments).spawn().unwrap();
+        Self::spawn(&mut command(folder, arguments))
+    }
+
+    /// What [`Postroom::command`](super::Postroom::command) gave, with an environment of the test's own.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let pid = Pid::from_child(&child);
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().unwrap();
