@@ -22,6 +22,7 @@ pub mod console;
 pub mod delivery;
 pub mod demo;
 mod duration;
+mod fail;
 mod grouped;
 pub mod import;
 pub mod message;

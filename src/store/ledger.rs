@@ -16,8 +16,9 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
 use super::{Store, StoreError, audit, cause, error::explain, millis};
-use crate::message::{
-    CauseId, Failure, JobId, Outcome, Receiver, ReceiverId, Report, State, Timestamp,
+use crate::{
+    fail,
+    message::{CauseId, Failure, JobId, Outcome, Receiver, ReceiverId, Report, State, Timestamp},
 };
 
 /// The columns of a row after a try.
@@ -269,7 +270,9 @@ impl Ledger {
                 Entry::Arm(request, _) => armed.push(self.write_arm(&tx, request)?),
             }
         }
+        fail::point("before a commit");
         tx.commit()?;
+        fail::point("after a commit");
         Ok(armed)
     }
 

@@ -77,7 +77,7 @@ pub use sort::{By, Place, Sort};
 pub use submit::Receipt;
 pub use upkeep::Upkeep;
 
-use crate::message::Timestamp;
+use crate::{fail, message::Timestamp};
 use half::Half;
 
 /// An open store: where it is, and the one connection of this process that writes.
@@ -268,7 +268,9 @@ fn in_transaction<T>(
 ) -> rusqlite::Result<T> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let result = work(&tx)?;
+    fail::point("before another commit");
     tx.commit()?;
+    fail::point("after another commit");
     Ok(result)
 }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     delivery::{Desk, Report, Trouble},
+    fail,
     message::Outcome,
 };
 
@@ -49,6 +50,7 @@ impl SmtpSession {
             self.settle_broken(&tx, accepted, &broken, desk);
             return Ok(Flow::Close);
         }
+        fail::point("after the dot");
         let unknown = |error, took| Broken {
             outcome: Outcome::Unknown,
             phase: Phase::Dot,
@@ -64,6 +66,7 @@ impl SmtpSession {
                 return Ok(Flow::Close);
             }
         };
+        fail::point("after the reply");
         tx.transcript.server(&reply);
         if reply.is_positive() {
             let (told, enhanced) = (reply.raw(), reply.enhanced());

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     backend::{dkim::Dkim, mime::MimeBuilder},
     delivery::{Batch, Desk, Ended, Session, Trouble},
+    fail,
 };
 
 /// One open connection at work.
@@ -162,10 +163,12 @@ impl SmtpSession {
                 return Ok(answers.then);
             }
         }
+        fail::point("before the arm");
         if desk.arm(&tx.batch, &accepted).is_err() {
             // The server waits for a message now; to close without a dot is the only way not to send one.
             return Ok(Flow::Close);
         }
+        fail::point("before the body");
         self.body(tx, &accepted, ahead, desk)
     }
 }

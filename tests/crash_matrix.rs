@@ -1,0 +1,154 @@
+//! Killed with SIGKILL at every point that matters: nothing is lost, and every copy too many is explained.
+//!
+//! `POSTROOM_KILLS=2000 cargo test --test crash_matrix` kills more often; `POSTROOM_SEED` begins elsewhere.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::env;
+
+use fastrand::Rng;
+use postroom::demo::server::{Action, Phase, Script, Server};
+use serde_json::Value;
+use support::{Postroom, Running, Setup, Summary, assert_explained, message, raw_message, several};
+
+/// Where a process can be killed (`src/fail.rs`), and how often it comes there at least while it sends what one round stores.
+const POINTS: [(&str, u64); 8] = [
+    ("before a commit", 12),
+    ("after a commit", 12),
+    ("before another commit", 4),
+    ("after another commit", 4),
+    ("before the arm", 12),
+    ("before the body", 12),
+    ("after the dot", 12),
+    ("after the reply", 12),
+];
+
+/// Kills over all tests here.
+fn kills() -> usize {
+    let told = env::var("POSTROOM_KILLS").ok();
+    told.map_or(112, |told| told.parse().unwrap())
+}
+
+fn seed() -> u64 {
+    let told = env::var("POSTROOM_SEED").ok();
+    told.map_or(1, |told| told.parse().unwrap())
+}
+
+/// Twenty messages to one each, and one to three of whom one is greylisted.
+fn letters(round: usize) -> Vec<Value> {
+    let mut letters = several(&format!("r{round}."), 20);
+    let to = ["x", "grey", "y"].map(|who| format!("{who}.{round}@example.com"));
+    letters.insert(
+        7,
+        raw_message(&format!("raw{round}"), &to.each_ref().map(String::as_str)),
+    );
+    letters
+}
+
+fn greylisting() -> Server {
+    let script = Script::accept_all().by(|event| {
+        let grey =
+            event.phase == Phase::Rcpt && event.seen == 1 && event.recipient?.starts_with("grey");
+        grey.then(|| Action::reply(451, "4.7.1", "greylisted"))
+    });
+    Server::start(script).unwrap()
+}
+
+/// Kills `engines` processes at once, each at a point of its own, until there were so many kills; then lets the rest go out.
+fn kill_and_finish(postroom: &Postroom, engines: usize, kills: usize, rng: &mut Rng) {
+    let (mut killed, mut round) = (0, 0);
+    while killed < kills {
+        round += 1;
+        assert!(round < 4 * kills, "{killed} of {round} rounds were killed");
+        postroom.submit(&letters(round));
+        let delivering: Vec<Running> = (0..engines)
+            .map(|_| {
+                // Each point as often as the others.
+                let (point, times) =
+                    POINTS[(round + rng.usize(0..2) * (engines - 1)) % POINTS.len()];
+                let at = format!("{point}:{}", rng.u64(1..=times));
+                Running::spawn(postroom.command(&["deliver"]).env("POSTROOM_KILL_AT", at))
+            })
+            .collect();
+        for one in delivering {
+            killed += usize::from(one.wait().was_killed());
+        }
+    }
+    assert!((0..6).any(|_| postroom.deliver() == Summary::default()));
+}
+
+/// `most`: the copies that one receiver may have got.
+fn matrix(on_unknown: &str, engines: usize, most: usize) {
+    for connections in [1, 4] {
+        let server = greylisting();
+        let postroom = Setup::new()
+            .smtp("email", &server)
+            .set("backends.email.on_unknown", on_unknown)
+            .set("backends.email.connections", connections)
+            .set("delivery.backoff", "0s")
+            .build();
+        let mut rng = Rng::with_seed(seed() + connections as u64);
+        kill_and_finish(&postroom, engines, kills().div_ceil(8), &mut rng);
+        assert_explained(&postroom, &server, most);
+        assert_eq!(postroom.locks(), [""; 0], "the dead have left their locks");
+    }
+}
+
+#[test]
+fn killed_at_every_point_under_hold_nothing_is_lost_and_nobody_gets_it_twice() {
+    matrix("hold", 1, 1);
+}
+
+#[test]
+fn killed_at_every_point_under_resend_nobody_gets_it_a_third_time_and_every_copy_is_explained() {
+    matrix("resend", 1, 2);
+}
+
+#[test]
+fn two_processes_killed_at_every_point_under_hold_lose_nothing_and_send_nobody_anything_twice() {
+    matrix("hold", 2, 1);
+}
+
+#[test]
+fn two_processes_killed_at_every_point_under_resend_explain_every_copy() {
+    matrix("resend", 2, 2);
+}
+
+#[test]
+fn a_submit_that_is_killed_at_any_commit_and_repeated_stores_everything_once() {
+    let postroom = Setup::new().file("disk").build();
+    let letters: Vec<Value> = (0..200)
+        .map(|n| {
+            let mut letter = message(
+                &format!("m{n}"),
+                "feedback",
+                &[&format!("m{n}@example.com")],
+            );
+            // Long enough for several transactions.
+            letter["content"]["en"]["text"] = "Hello.\n".repeat(2_000).into();
+            letter
+        })
+        .collect();
+    let lines: Vec<String> = letters.iter().map(ToString::to_string).collect();
+    let file = postroom.folder().join("letters");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let mut killed = 0;
+    for point in ["before another commit", "after another commit"] {
+        for time in 1..=3 {
+            let at = format!("{point}:{time}");
+            let submitting = &mut postroom.command(&["submit", file.to_str().unwrap()]);
+            let ran = Running::spawn(submitting.env("POSTROOM_KILL_AT", at)).wait();
+            killed += usize::from(ran.was_killed());
+            let stored = postroom.count("");
+            // The last line may be cut off.
+            let receipts = ran.stdout.matches("}\n").count();
+            assert!(receipts <= stored, "{receipts} receipts, {stored} stored");
+        }
+    }
+    assert!(killed >= 3, "{killed}");
+    let receipts = postroom.submit(&letters);
+    assert_eq!(receipts.len(), 200);
+    assert_eq!(postroom.count(""), 200);
+}
