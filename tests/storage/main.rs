@@ -1,0 +1,276 @@
+//! A disk that forgets what was not synced when the power goes, and one that fails: Sent stays Sent, and no result is lost silently.
+//!
+//! `POSTROOM_CUTS=500 cargo test --test storage` cuts the power more often, and lets every single write fail once.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod shim;
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use fastrand::Rng;
+use postroom::{
+    demo::server::{Phase, Script, Server},
+    message::Outcome,
+    query::{Context, Query},
+    store::{Anchor, Store},
+};
+use shim::Disk;
+use support::{Postroom, Running, SOON, Setup, Signal, Summary, assert_explained, several};
+
+fn cuts() -> usize {
+    let told = env::var("POSTROOM_CUTS").ok();
+    told.map_or(16, |told| told.parse().unwrap())
+}
+
+/// Where the power may go, beside nowhere in particular (`src/fail.rs`).
+const POINTS: [&str; 8] = [
+    "before a commit",
+    "after a commit",
+    "before another commit",
+    "after another commit",
+    "before the arm",
+    "before the body",
+    "after the dot",
+    "after the reply",
+];
+
+/// Who was seen to be Sent by somebody who looked.
+#[derive(Default)]
+struct Witness {
+    store: OnceLock<PathBuf>,
+    seen: Mutex<BTreeSet<i64>>,
+}
+
+impl Witness {
+    fn sent(&self) -> BTreeSet<i64> {
+        let store = Store::open_read_only(self.store.get().unwrap()).unwrap();
+        let sent = Query::parse("status:sent", &Context::local()).unwrap();
+        let reader = store.reader().unwrap();
+        let rows = reader.window(&sent, Anchor::First, 100_000).unwrap();
+        rows.iter().map(|row| row.id.0).collect()
+    }
+
+    fn look(&self) {
+        self.seen.lock().unwrap().extend(self.sent());
+    }
+}
+
+fn cut_the_power(test: &str, on_unknown: &str, most: usize) {
+    let witness = Arc::new(Witness::default());
+    let looking = Arc::clone(&witness);
+    let server = Server::start(Script::accept_all().by(move |event| {
+        if event.phase == Phase::Dot && event.transaction % 3 == 0 {
+            looking.look();
+        }
+        None
+    }))
+    .unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.on_unknown", on_unknown)
+        .set("backends.email.connections", 2)
+        .build();
+    witness.store.set(postroom.store_path()).unwrap();
+    let Some(disk) = Disk::under(&postroom, test) else {
+        return;
+    };
+    let mut rng = Rng::with_seed(7);
+    for cut in 0..cuts() {
+        postroom.submit(&several(&format!("m{cut}."), 12));
+        disk.sync();
+        let at = format!("{}:{}", POINTS[cut % POINTS.len()], rng.u64(1..8));
+        let deliver = &mut disk.command(&["deliver"]);
+        Running::spawn(deliver.env("POSTROOM_KILL_AT", &at)).wait();
+        // Nobody looks while the power goes.
+        let seen = witness.seen.lock().unwrap();
+        disk.cut(&mut rng);
+        let whole: String = rusqlite::Connection::open(postroom.store_path())
+            .unwrap()
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(whole, "ok", "cut {cut}, {at}");
+        let turned: Vec<_> = seen.difference(&witness.sent()).copied().collect();
+        assert_eq!(turned, [0; 0], "cut {cut}, {at}: Sent turned back");
+    }
+    assert!((0..6).any(|_| postroom.deliver() == Summary::default()));
+    assert_explained(&postroom, &server, most);
+    assert!(!witness.seen.lock().unwrap().is_empty());
+}
+
+#[test]
+fn after_a_power_cut_sent_is_still_sent_and_under_hold_nobody_gets_anything_twice() {
+    let test = "after_a_power_cut_sent_is_still_sent_and_under_hold_nobody_gets_anything_twice";
+    cut_the_power(test, "hold", 1);
+}
+
+#[test]
+fn after_a_power_cut_under_resend_every_copy_is_explained() {
+    let test = "after_a_power_cut_under_resend_every_copy_is_explained";
+    cut_the_power(test, "resend", 2);
+}
+
+#[test]
+fn what_got_a_receipt_is_there_after_a_power_cut() {
+    let postroom = Setup::new().file("disk").build();
+    let test = "what_got_a_receipt_is_there_after_a_power_cut";
+    let Some(disk) = Disk::under(&postroom, test) else {
+        return;
+    };
+    let mut rng = Rng::with_seed(11);
+    let mut known = BTreeSet::new();
+    for cut in 0..cuts() {
+        let lines = several(&format!("m{cut}."), 30);
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let file = postroom.folder().join("letters");
+        fs::write(&file, lines.join("\n")).unwrap();
+        // As long as somebody looks on, the log is not moved into the file, and synced, when a process ends.
+        let onlooker = Store::open_read_only(&postroom.store_path()).unwrap();
+        onlooker.reader().unwrap().counts().unwrap();
+        let point = POINTS[2 + cut % 2];
+        let submit = &mut disk.command(&["submit", file.to_str().unwrap()]);
+        let at = format!("{point}:{}", rng.u64(1..6));
+        let ran = Running::spawn(submit.env("POSTROOM_KILL_AT", at)).wait();
+        let receipts = ran.stdout.lines().filter_map(|line| {
+            let receipt = serde_json::from_str::<serde_json::Value>(line).ok()?;
+            Some(receipt["key"].as_str()?.to_owned())
+        });
+        known.extend(receipts);
+        drop(onlooker);
+        disk.cut(&mut rng);
+        let stored: BTreeSet<String> = postroom
+            .details()
+            .iter()
+            .map(|detail| detail.row.message_key.raw().to_owned())
+            .collect();
+        let lost: Vec<_> = known.difference(&stored).collect();
+        assert_eq!(lost, [""; 0]);
+    }
+    assert!(!known.is_empty());
+}
+
+/// A server, six messages for it over one connection, and the store they are in.
+fn six(script: Script) -> (Server, Postroom) {
+    let server = Server::start(script).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.on_unknown", "hold")
+        .set("backends.email.connections", 1)
+        .set("delivery.min_free", "0")
+        .build();
+    postroom.submit(&several("m", 6));
+    (server, postroom)
+}
+
+/// Lets one write or sync after the other fail, each in a store of its own; in CI not every one of them.
+fn one_failure(test: &str, error: &str) {
+    let step = if env::var_os("POSTROOM_CUTS").is_some() {
+        1
+    } else {
+        9
+    };
+    let mut times = 1;
+    loop {
+        let (server, postroom) = six(Script::accept_all());
+        let Some(disk) = Disk::under(&postroom, test) else {
+            return;
+        };
+        let deliver = &mut disk.command(&["deliver", "--format", "json"]);
+        let fault = format!("{error}:{times}");
+        let ran = Running::spawn(deliver.env("POSTROOM_DISK_FAIL", &fault)).wait();
+        if !disk.has_failed() {
+            assert!(times > 30, "there were only {times} writes");
+            return;
+        }
+        match ran.status.code() {
+            Some(0) => assert_eq!(postroom.count("status:sent"), 6, "{fault}: {ran:#?}"),
+            _ => assert!(ran.stderr.contains("postroom: "), "{fault}: {ran:#?}"),
+        }
+        postroom.deliver();
+        let unknown = postroom.details().iter().any(|detail| {
+            let mut attempts = detail.attempts.iter();
+            attempts.any(|attempt| attempt.outcome == Some(Outcome::Unknown))
+        });
+        assert!(!unknown, "{fault}: a result was lost: {ran:#?}");
+        assert_explained(&postroom, &server, 1);
+        assert_eq!(postroom.count("status:sent"), 6, "{fault}");
+        times += step;
+    }
+}
+
+#[test]
+fn a_write_that_fails_once_costs_nobody_a_result() {
+    one_failure("a_write_that_fails_once_costs_nobody_a_result", "EIO");
+}
+
+#[test]
+fn a_disk_that_is_full_once_costs_nobody_a_result() {
+    one_failure("a_disk_that_is_full_once_costs_nobody_a_result", "ENOSPC");
+}
+
+/// A disk that fails from the fourth message's announcement on, until the file at this path is removed.
+fn failing_at_the_fourth(broken: &Arc<OnceLock<PathBuf>>) -> Script {
+    let broken = Arc::clone(broken);
+    Script::accept_all().by(move |event| {
+        if event.phase == Phase::Data && event.transaction == 4 {
+            fs::write(broken.get().unwrap(), "").unwrap();
+        }
+        None
+    })
+}
+
+#[test]
+fn while_the_disk_refuses_nothing_is_sent_and_what_was_answered_is_written_when_it_takes_it() {
+    let broken = Arc::new(OnceLock::new());
+    let (server, postroom) = six(failing_at_the_fourth(&broken));
+    let test =
+        "while_the_disk_refuses_nothing_is_sent_and_what_was_answered_is_written_when_it_takes_it";
+    let Some(disk) = Disk::under(&postroom, test) else {
+        return;
+    };
+    broken.set(disk.broken()).unwrap();
+    let deliver = Running::spawn(&mut disk.command(&["deliver", "--format", "json"]));
+    // Announced, not armed: the connection is closed without a dot.
+    assert!(server.wait_for(
+        |ledger| ledger.met(Phase::Data) >= 4 && ledger.open == 0,
+        SOON
+    ));
+    server.with_ledger(|ledger| assert_eq!(ledger.messages, 3));
+    fs::remove_file(disk.broken()).unwrap();
+    let ran = deliver.wait().ok();
+    assert_eq!(ran.json_lines()[0]["sent"], 6, "{ran:#?}");
+    assert_eq!(postroom.count("status:sent"), 6);
+    assert_explained(&postroom, &server, 1);
+}
+
+#[test]
+fn killed_while_the_disk_refuses_what_was_not_written_is_in_doubt_and_nothing_goes_twice() {
+    let broken = Arc::new(OnceLock::new());
+    let (server, postroom) = six(failing_at_the_fourth(&broken));
+    let test =
+        "killed_while_the_disk_refuses_what_was_not_written_is_in_doubt_and_nothing_goes_twice";
+    let Some(disk) = Disk::under(&postroom, test) else {
+        return;
+    };
+    broken.set(disk.broken()).unwrap();
+    let deliver = Running::spawn(&mut disk.command(&["deliver"]));
+    assert!(server.wait_for(
+        |ledger| ledger.met(Phase::Data) >= 4 && ledger.open == 0,
+        SOON
+    ));
+    deliver.signal(Signal::KILL);
+    drop(deliver.wait());
+    fs::remove_file(disk.broken()).unwrap();
+    postroom.deliver();
+    assert_explained(&postroom, &server, 1);
+    assert_eq!(postroom.count("reason:unconfirmed"), 1);
+    assert_eq!(postroom.count("status:sent"), 5);
+}
