@@ -14,7 +14,7 @@ mod failure;
 mod features;
 mod lookup;
 mod opening;
-mod reply;
+pub mod reply;
 mod session;
 mod settings;
 mod settle;

@@ -10,7 +10,7 @@ const ENDLESS: usize = 16 * 1024 * 1024;
 
 /// One whole reply. Its lines stand as they came, without their line ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub struct Reply {
     code: u16,
     raw: Vec<u8>,
     took: Duration,
@@ -18,7 +18,7 @@ pub(super) struct Reply {
 
 impl Reply {
     /// The three digits.
-    pub(super) fn code(&self) -> u16 {
+    pub fn code(&self) -> u16 {
         self.code
     }
 
@@ -76,7 +76,7 @@ impl Reply {
 
     /// The enhanced status code (RFC 3463) at the head of the text, up to three digits a part; one whose class is not the reply's is
     /// only text.
-    pub(super) fn enhanced(&self) -> Option<String> {
+    pub fn enhanced(&self) -> Option<String> {
         let line = self.lines().next()?;
         self.enhanced_of(&line).map(str::to_owned)
     }
@@ -97,7 +97,7 @@ impl Reply {
     }
 
     /// Code, enhanced code and text on one line: the server's own words.
-    pub(super) fn in_one_line(&self) -> String {
+    pub fn in_one_line(&self) -> String {
         let enhanced = self.enhanced();
         let mut told = self.code.to_string();
         if let Some(enhanced) = &enhanced {
@@ -122,18 +122,26 @@ impl Reply {
 
 /// What came is no reply of SMTP.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
+    /// It does not begin with three digits and a separator.
     #[error("the server's answer is not SMTP: it begins with {0:?}")]
     NoReply(String),
+    /// A reply of several lines must have the same code on each (RFC 5321 4.2.1).
     #[error("the lines of one reply have different codes: {first} and then {then:?}")]
-    TwoCodes { first: u16, then: String },
+    TwoCodes {
+        /// Of the first line.
+        first: u16,
+        /// Of the one that differs, as it came.
+        then: String,
+    },
+    /// It goes on and on.
     #[error("the server's reply does not end (16 MiB were read)")]
     Endless,
 }
 
 /// The reader's state between two pieces of input. Where the pieces end makes no difference.
 #[derive(Debug, Default)]
-pub(super) struct ReplyReader {
+pub struct ReplyReader {
     /// Of the reply so far.
     raw: Vec<u8>,
     /// The code of its first line.
@@ -147,7 +155,7 @@ pub(super) struct ReplyReader {
 impl ReplyReader {
     /// Takes as much of `input` as belongs to the present reply: how many bytes, and the reply once it is whole. After an error the reader is
     /// of no more use, as the connection is.
-    pub(super) fn push(&mut self, input: &[u8]) -> Result<(usize, Option<Reply>), Malformed> {
+    pub fn push(&mut self, input: &[u8]) -> Result<(usize, Option<Reply>), Malformed> {
         let mut used = 0;
         while used < input.len() {
             if self.head.len() < 4 {
