@@ -15,8 +15,11 @@ use super::{
 };
 use crate::{
     config,
+    console::clock::Zone,
     message::{DisplayText, Status, Timestamp},
-    store::{BackendState, Count, Counts, EngineRow, Store, StoreError},
+    store::{
+        BackendState, Count, Counts, EngineRow, HOURS, Store, StoreError, Traffic, Tries,
+    },
 };
 
 /// From this part of `overdue` on a receiver that is due is a warning.
@@ -83,6 +86,9 @@ struct Seen {
     engines: Vec<EngineRow>,
     oldest_due: Option<Timestamp>,
     new_errors: Count,
+    /// How things go over the backends, up to the end of this hour.
+    traffic: Vec<Traffic>,
+    hour_end: Timestamp,
     /// The disk has less room than sending wants.
     low: Option<StoreError>,
 }
@@ -92,6 +98,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let store = Store::open_read_only(&globals.store_path(&config)?)?;
     let reader = store.reader()?;
     let now = Utc::now();
+    let hour_end = Zone::Local.hour_end(now);
     let seen = Seen {
         now,
         counts: reader.counts()?,
@@ -99,6 +106,8 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         engines: reader.engines(now)?,
         oldest_due: reader.oldest_due()?.filter(|due| *due <= now),
         new_errors: reader.new_errors(now - config.status.errors_within)?,
+        traffic: reader.traffic(now, hour_end)?,
+        hour_end,
         limits: config.status,
         low: store.wants_free(config.delivery.min_free).err(),
     };
@@ -212,6 +221,23 @@ impl Seen {
             .sum()
     }
 
+    /// How many are sent in a minute.
+    fn rate(&self) -> u64 {
+        self.traffic.iter().map(|one| one.rate).sum()
+    }
+
+    /// The tries of each hour of the last day, over all backends.
+    fn day(&self) -> [Tries; HOURS] {
+        let mut hours = [Tries::default(); HOURS];
+        for traffic in &self.traffic {
+            for (all, one) in hours.iter_mut().zip(&traffic.hours) {
+                all.sent += one.sent;
+                all.failed += one.failed;
+            }
+        }
+        hours
+    }
+
     fn text(
         &self,
         out: &mut dyn Write,
@@ -234,6 +260,19 @@ impl Seen {
             .map(|status| format!("{status} {}", self.counts.of(*status)))
             .collect();
         writeln!(out, "{}", counts.join(", "))?;
+        let day = self.day();
+        let (sent, failed) = day.iter().fold((0, 0), |(sent, failed), hour| {
+            (sent + hour.sent, failed + hour.failed)
+        });
+        if sent + failed > 0 {
+            let tries = if sent + failed == 1 { "try" } else { "tries" };
+            writeln!(
+                out,
+                "{} {tries} in 24 hours: {sent} sent, {failed} failed; now {} sent a minute",
+                sent + failed,
+                self.rate()
+            )?;
+        }
         match self.oldest_due {
             Some(due) => writeln!(out, "Oldest due {}", local(due))?,
             None => match self.paused() {
@@ -299,6 +338,17 @@ impl Seen {
                 Count::Exact(n) | Count::AtLeast(n) => n,
             },
             new_errors_exact: matches!(self.new_errors, Count::Exact(_)),
+            sent_per_minute: self.rate(),
+            hours: self
+                .day()
+                .iter()
+                .enumerate()
+                .map(|(index, hour)| HourJson {
+                    from: utc(self.hour_end - TimeDelta::hours((HOURS - index) as i64)),
+                    sent: hour.sent,
+                    failed: hour.failed,
+                })
+                .collect(),
             backends: self.backends.iter().map(BackendJson::from).collect(),
             engines: self.engines.iter().map(engine).collect(),
         }
@@ -323,8 +373,18 @@ struct StatusJson<'a> {
     late_seconds: i64,
     new_errors: u64,
     new_errors_exact: bool,
+    sent_per_minute: u64,
+    hours: Vec<HourJson>,
     backends: Vec<BackendJson<'a>>,
     engines: Vec<EngineJson<'a>>,
+}
+
+/// The tries that ended within an hour.
+#[derive(Serialize)]
+struct HourJson {
+    from: String,
+    sent: u64,
+    failed: u64,
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,6 @@
 //! Local time, for the eye and for what `today` means.
 
-use chrono::{DateTime, Datelike as _, FixedOffset, Local, TimeDelta};
+use chrono::{DateTime, Datelike as _, FixedOffset, Local, TimeDelta, Timelike as _};
 
 use crate::{
     message::Timestamp,
@@ -62,6 +62,20 @@ impl Zone {
         }
     }
 
+    /// The end of the hour that lasts.
+    pub fn hour_end(self, now: Timestamp) -> Timestamp {
+        let local = self.local(now);
+        let gone = TimeDelta::minutes(local.minute().into())
+            + TimeDelta::seconds(local.second().into())
+            + TimeDelta::nanoseconds(local.nanosecond().into());
+        now - gone + TimeDelta::hours(1)
+    }
+
+    /// The hour of the day in which a time lies.
+    pub fn hour(self, at: Timestamp) -> u32 {
+        self.local(at).hour()
+    }
+
     /// To the second, with the distance from Greenwich.
     pub fn full(self, at: Timestamp) -> String {
         self.local(at).format("%Y-%m-%d %H:%M:%S %:z").to_string()
@@ -70,6 +84,17 @@ impl Zone {
     /// To the second, for a list of events.
     pub fn second(self, at: Timestamp) -> String {
         self.local(at).format("%e %b %H:%M:%S").to_string()
+    }
+}
+
+/// How old something is, in its largest units and whole ones: `40 s`, `12 min`, `3 h 4 min`, `2 d 3 h`.
+pub fn age(time: TimeDelta) -> String {
+    let seconds = time.num_seconds().max(0);
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What monitoring asks: it must cost the same on ten million receivers as on ten.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{Count, Reader, StoreError, claim::next_priority, millis, timestamp};
 use crate::message::{State, Timestamp};
@@ -24,22 +24,14 @@ impl Reader {
                 .prepare_cached("SELECT id FROM backend WHERE NOT paused")?
                 .query_map([], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
-            let mut oldest: Option<i64> = None;
+            let mut oldest = None;
             for backend in backends {
-                let mut below = i64::MAX;
-                // Within one priority the index is in order of time: its first row is enough.
-                while let Some(priority) = next_priority(conn, backend, below)? {
-                    let due: Option<i64> = conn
-                        .prepare_cached(
-                            "SELECT min(due_at) FROM receiver INDEXED BY receiver_due
-                             WHERE backend_id = ? AND priority = ? AND due_at IS NOT NULL AND engine IS NULL",
-                        )?
-                        .query_row([backend, priority], |row| row.get(0))?;
-                    oldest = oldest.into_iter().chain(due).min();
-                    below = priority;
-                }
+                oldest = oldest
+                    .into_iter()
+                    .chain(oldest_due_of(conn, backend)?)
+                    .min();
             }
-            Ok(oldest.map(timestamp))
+            Ok(oldest)
         })
     }
 
@@ -63,4 +55,24 @@ impl Reader {
             })
         })
     }
+}
+
+/// When the receiver of a backend that has waited longest became due, of those that no engine holds.
+pub(super) fn oldest_due_of(
+    conn: &Connection,
+    backend: i64,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let (mut oldest, mut below) = (None::<i64>, i64::MAX);
+    // Within one priority the index is in order of time: its first row is enough.
+    while let Some(priority) = next_priority(conn, backend, below)? {
+        let due: Option<i64> = conn
+            .prepare_cached(
+                "SELECT min(due_at) FROM receiver INDEXED BY receiver_due
+                 WHERE backend_id = ? AND priority = ? AND due_at IS NOT NULL AND engine IS NULL",
+            )?
+            .query_row([backend, priority], |row| row.get(0))?;
+        oldest = oldest.into_iter().chain(due).min();
+        below = priority;
+    }
+    Ok(oldest.map(timestamp))
 }

@@ -44,6 +44,7 @@ mod seed;
 mod sort;
 mod space;
 mod submit;
+mod traffic;
 mod upkeep;
 mod window;
 
@@ -75,6 +76,7 @@ pub use schema::{Migrated, SCHEMA};
 pub use seed::{SeedAttempt, SeedReceiver};
 pub use sort::{By, Place, Sort};
 pub use submit::Receipt;
+pub use traffic::{HOURS, Traffic, Tries};
 pub use upkeep::Upkeep;
 
 use crate::{fail, message::Timestamp};

@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::adds(include_str!("../../assets/migrations/0004-causes.sql")).then(cause::note_all),
     Migration::adds(include_str!("../../assets/migrations/0005-imported.sql")),
     Migration::adds(include_str!("../../assets/migrations/0006-remainder.sql")),
+    Migration::adds(include_str!("../../assets/migrations/0007-traffic.sql")),
 ];
 
 /// The number of the schema this version needs.
