@@ -5,6 +5,7 @@
 //! Relative paths are relative to the file. No secret stands in it.
 
 mod backend;
+mod console;
 mod places;
 mod values;
 
@@ -24,6 +25,7 @@ use crate::{duration, message::DisplayText, size, suggest::did_you_mean};
 use places::{Places as _, key_in, named};
 
 pub use backend::{Backend, Kind};
+pub use console::{Console, Keys};
 pub use values::Permanent;
 
 /// Everything the config file says, checked.
@@ -45,6 +47,10 @@ pub struct Config {
     pub status: Status,
     /// `[types]`: the label to show for a message's type.
     pub types: BTreeMap<String, String>,
+    /// `[console]`
+    pub console: Console,
+    /// `[keys]`: the console's keys by the name of the action.
+    pub keys: BTreeMap<String, Keys>,
 }
 
 /// `[store]`
@@ -264,6 +270,8 @@ impl Config {
             retention: file.retention,
             status: file.status,
             types: file.types,
+            console: file.console,
+            keys: file.keys,
         };
         for (name, section) in file.backends {
             let line = line_at(section.span().start);
@@ -308,6 +316,8 @@ struct File {
     retention: Retention,
     status: Status,
     types: BTreeMap<String, String>,
+    console: Console,
+    keys: BTreeMap<String, Keys>,
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ConfigError {

@@ -73,7 +73,10 @@ fn uncommented() -> String {
     let is_key = |line: &str| {
         let name = line.split('=').next().unwrap_or_default().trim_end();
         line.starts_with('[')
-            || (line.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+            || (line.contains(" = ")
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || "_-".contains(c)))
     };
     let lines = sample();
     let lines = lines.lines().map(|line| match line.strip_prefix("# ") {
@@ -137,6 +140,11 @@ fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
         merge = [\"*greylist*\", \"*mailbox*full*\"]
         [types]
         comment_delivery = \"Comment or delivery\"
+        [console.colors]
+        failed = \"lightmagenta bold\"
+        [keys]
+        resend = [\"R\", \"ctrl-r\"]
+        mark-all = []
     ";
     let mut least = Config::parse(least, path).unwrap();
     assert_eq!(switched_on.default_backend(), least.default_backend());

@@ -90,8 +90,11 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
         error.contains("line 1: unknown key `storage`; did you mean `store`?"),
         "{error}"
     );
-    let error = refused("[console]\n");
-    assert!(error.contains("unknown key `console`"), "{error}");
+    let error = refused("[console]\nascci = true\n");
+    assert!(
+        error.contains("line 2: unknown key `ascci`; did you mean `ascii`?"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use postroom::{
     console::{
         action::{self, Place},
         clock::Zone,
+        keymap::Keymap,
         state::{Help, Overlay, Setup as Console, State as ConsoleState},
         theme::Theme,
         view::view,
@@ -134,6 +135,9 @@ fn the_signs_are_those_of_the_consoles_help() {
         types: [].into(),
         zone: Zone::Local,
         theme: Theme::Monochrome,
+        ascii: false,
+        keymap: Keymap::default(),
+        program: "postroom".to_owned(),
     };
     let size = Size::new(200, 200);
     let now = Utc.timestamp_opt(0, 0).unwrap();

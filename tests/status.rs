@@ -216,6 +216,8 @@ fn the_first_line_has_the_worst_and_the_json_has_these_keys() {
             "late_seconds",
             "new_errors",
             "new_errors_exact",
+            "sent_per_minute",
+            "hours",
             "backends",
             "engines"
         ]

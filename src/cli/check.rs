@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     Exit,
+    console::looks,
     context::Globals,
     output::{Format, json_line},
     progress::progress,
@@ -132,6 +133,7 @@ fn configured(config: Result<&Config, &anyhow::Error>) -> Finding {
     };
     let place = path.display();
     let unlocked = |backend| secrets_of(backend).all(|secret| secret.check().is_ok());
+    let screen = looks(config).err();
     let faults: Vec<_> = config
         .backends
         .iter()
@@ -139,6 +141,7 @@ fn configured(config: Result<&Config, &anyhow::Error>) -> Finding {
         .filter(|(_, backend)| unlocked(backend))
         .filter_map(|(name, backend)| way(name, backend, config).err())
         .map(|error| format!("{error:#}"))
+        .chain(screen)
         .collect();
     match (faults.is_empty(), config.backends.len()) {
         (false, _) => Err(format!("{place}: {}", faults.join("; "))),

@@ -11,8 +11,8 @@ use super::{
     ways::ways,
 };
 use crate::{
-    config::Config,
-    console::{self, ConsoleOptions},
+    config::{Config, ConfigError},
+    console::{self, ConsoleOptions, keymap::Keymap, theme::Theme},
     store::Store,
 };
 
@@ -40,22 +40,44 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     }?;
     needs_terminal()?;
     let store = store.merging(&config.causes.merge)?;
-    open(globals, config, Arc::new(store), words, args.read_only)
+    let program = globals.program();
+    open(
+        globals,
+        config,
+        Arc::new(store),
+        words,
+        args.read_only,
+        program,
+    )
 }
 
-/// The console on this store, until it is left.
+/// The console on this store, until it is left. `program` is how a command on the same store begins.
 pub(super) fn open(
     globals: &Globals,
     config: Config,
     store: Arc<Store>,
     query: String,
     read_only: bool,
+    program: String,
 ) -> Exit {
+    let (theme, keymap) = looks(&config).map_err(|message| ConfigError {
+        path: config.path.clone().unwrap_or_default(),
+        line: None,
+        message,
+    })?;
     console::run(ConsoleOptions {
-        store,
         query,
         read_only,
-        color: globals.colour(),
+        theme: if globals.colour() {
+            theme
+        } else {
+            Theme::Monochrome
+        },
+        ascii: config.console.ascii,
+        mouse: config.console.mouse,
+        keymap,
+        program,
+        store,
         types: config.types.clone(),
         who: operator(),
         resend_limit: config.delivery.resend_limit(),
@@ -64,6 +86,14 @@ pub(super) fn open(
         ways: Box::new(move || ways(&config)),
     })?;
     Ok(0)
+}
+
+/// What `[console]` and `[keys]` of the config say; `Err` is what is wrong there.
+pub(super) fn looks(config: &Config) -> Result<(Theme, Keymap), String> {
+    let theme = Theme::read(&config.console.colors);
+    let theme = theme.map_err(|why| format!("[console.colors]: {why}"))?;
+    let keymap = Keymap::read(&config.keys).map_err(|why| format!("[keys]: {why}"))?;
+    Ok((theme, keymap))
 }
 
 pub(super) fn needs_terminal() -> Result<(), Usage> {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use super::{error::Usage, operator::operator};
 use crate::{
     config::Config,
+    console::shell_word,
     query::{Context, Query},
     store::{Acting, Reader, Store},
 };
@@ -84,6 +85,18 @@ impl Globals {
         Ok(store.merging(&config.causes.merge)?.reader()?)
     }
 
+    /// How a command on the same store begins, from whatever folder: `postroom` with the flags that were given.
+    pub(super) fn program(&self) -> String {
+        let flags = [("--config", &self.config), ("--store", &self.store)];
+        let mut words = "postroom".to_owned();
+        for (flag, path) in flags {
+            if let Some(path) = path {
+                words += &format!(" {flag} {}", quoted(path));
+            }
+        }
+        words
+    }
+
     /// Whether stdout may have colours.
     pub(super) fn colour(&self) -> bool {
         match self.color {
@@ -96,6 +109,12 @@ impl Globals {
             }
         }
     }
+}
+
+/// A path as a shell takes it, from whatever folder.
+pub(super) fn quoted(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    shell_word(&path.display().to_string())
 }
 
 /// A variable that is set to nothing is not set.

@@ -16,7 +16,7 @@ use signal_hook::{
 use super::{
     Exit,
     console::{needs_terminal, open},
-    context::Globals,
+    context::{Globals, quoted},
     output::say,
     progress::progress,
     ways::ways,
@@ -66,6 +66,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         Arc::clone(demo.store()),
         String::new(),
         false,
+        format!("postroom --config {}", quoted(&demo.config_path())),
     )
 }
 

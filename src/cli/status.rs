@@ -17,9 +17,7 @@ use crate::{
     config,
     console::clock::Zone,
     message::{DisplayText, Status, Timestamp},
-    store::{
-        BackendState, Count, Counts, EngineRow, HOURS, Store, StoreError, Traffic, Tries,
-    },
+    store::{BackendState, Count, Counts, EngineRow, HOURS, Store, StoreError, Traffic, Tries},
 };
 
 /// From this part of `overdue` on a receiver that is due is a warning.

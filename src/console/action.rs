@@ -7,8 +7,9 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
     detail::Tab,
+    keymap::Keymap,
     layout::Focus,
-    state::{Marks, Overlay, State},
+    state::{Marks, Overlay, Screen, State},
 };
 
 /// What a key can mean.
@@ -76,6 +77,14 @@ pub enum Command {
     Yes,
     No,
     CloseHelp,
+    Causes,
+    Overview,
+    Pause,
+    Palette,
+    Run,
+    ClosePalette,
+    NextAction,
+    PreviousAction,
 }
 
 /// Where a key is pressed.
@@ -95,18 +104,27 @@ pub enum Place {
     Prompt,
     /// The choice of what to copy.
     Copying,
+    /// The failures by cause.
+    Causes,
+    /// The backends and the last day.
+    Overview,
+    /// The list of actions.
+    Palette,
 }
 
 impl Place {
     /// Every place.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Table,
         Self::Detail,
+        Self::Causes,
+        Self::Overview,
         Self::Query,
         Self::Question,
         Self::Help,
         Self::Prompt,
         Self::Copying,
+        Self::Palette,
     ];
 
     /// Its name in a word.
@@ -119,6 +137,9 @@ impl Place {
             Self::Help => "help",
             Self::Prompt => "line",
             Self::Copying => "copying",
+            Self::Causes => "causes",
+            Self::Overview => "overview",
+            Self::Palette => "palette",
         }
     }
 
@@ -132,19 +153,27 @@ impl Place {
             Self::Help => "In the help",
             Self::Prompt => "In a line of text",
             Self::Copying => "After the key that copies",
+            Self::Causes => "In the causes",
+            Self::Overview => "In the overview",
+            Self::Palette => "In the palette",
         }
+    }
+
+    /// Whether a line of text is written there: a letter is a letter then.
+    pub fn is_written_in(self) -> bool {
+        matches!(self, Self::Query | Self::Prompt | Self::Palette)
     }
 }
 
 /// A key with its modifiers. Shift is part of a letter and never a modifier of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    code: KeyCode,
-    modifiers: KeyModifiers,
+    pub(super) code: KeyCode,
+    pub(super) modifiers: KeyModifiers,
 }
 
 impl Key {
-    const fn of(code: KeyCode) -> Self {
+    pub(super) const fn of(code: KeyCode) -> Self {
         Self {
             code,
             modifiers: KeyModifiers::NONE,
@@ -182,6 +211,12 @@ impl fmt::Display for Key {
         if self.modifiers.contains(KeyModifiers::CONTROL) {
             f.write_str("ctrl-")?;
         }
+        if self.modifiers.contains(KeyModifiers::ALT) {
+            f.write_str("alt-")?;
+        }
+        if self.modifiers.contains(KeyModifiers::SHIFT) {
+            f.write_str("shift-")?;
+        }
         match self.code {
             KeyCode::Char(' ') => f.write_str("space"),
             KeyCode::Char(letter) => write!(f, "{letter}"),
@@ -197,6 +232,10 @@ impl fmt::Display for Key {
             KeyCode::End => f.write_str("end"),
             KeyCode::Tab => f.write_str("tab"),
             KeyCode::BackTab => f.write_str("shift-tab"),
+            KeyCode::Backspace => f.write_str("backspace"),
+            KeyCode::Delete => f.write_str("delete"),
+            KeyCode::Insert => f.write_str("insert"),
+            KeyCode::F(number) => write!(f, "f{number}"),
             other => write!(f, "{other}"),
         }
     }
@@ -213,33 +252,14 @@ pub struct Entry {
     pub hint: &'static str,
     /// A sentence for the help.
     pub help: &'static str,
-    /// The keys that mean it.
-    pub keys: &'static [Key],
+    /// The keys that mean it unless the config names others: see [`Keymap`].
+    pub(super) keys: &'static [Key],
     /// Where they do.
     pub places: &'static [Place],
     /// Whether the footer names it, and how soon it gives way on a narrow screen: 1 stays longest.
     pub footer: Option<u8>,
     /// Why it does nothing now; `None`: it works.
     pub disabled: fn(&State) -> Option<&'static str>,
-}
-
-impl Entry {
-    /// Its keys as people write them: `j ↓`.
-    pub fn keys(&self) -> String {
-        let keys: Vec<String> = self.keys.iter().map(Key::to_string).collect();
-        keys.join(" ")
-    }
-
-    /// Its first key.
-    pub fn key(&self) -> String {
-        self.keys.first().map(Key::to_string).unwrap_or_default()
-    }
-}
-
-/// What a key means in a place.
-pub fn meaning(place: Place, key: KeyEvent) -> Option<&'static Entry> {
-    let key = Key::from(key);
-    in_place(place).find(|entry| entry.keys.contains(&key))
 }
 
 /// What can be done in a place, in the order of the table.
@@ -251,14 +271,22 @@ pub fn in_place(place: Place) -> impl Iterator<Item = &'static Entry> {
 
 /// The keys of every place as a table in Markdown, for the README.
 pub fn as_markdown() -> String {
-    let mut table = String::from("| where | key | what |\n|---|---|---|\n");
+    let keymap = Keymap::default();
+    let mut table = String::from("| where | key | name | what |\n|---|---|---|---|\n");
     for place in Place::ALL {
         for entry in in_place(place) {
             // What works in several places stands under the first.
             if entry.places.first() == Some(&place) {
-                let keys: Vec<String> = entry.keys.iter().map(|key| format!("`{key}`")).collect();
+                let keys = keymap.keys(entry).iter();
+                let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
                 let places: Vec<&str> = entry.places.iter().map(|place| place.short()).collect();
-                let row = [places.join(", "), keys.join(" "), entry.help.to_owned()];
+                let name = format!("`{}`", entry.name);
+                let row = [
+                    places.join(", "),
+                    keys.join(" "),
+                    name,
+                    entry.help.to_owned(),
+                ];
                 table.extend(["| ", &row.join(" | "), " |\n"]);
             }
         }
@@ -294,19 +322,50 @@ fn elsewhere(state: &State) -> Option<&'static str> {
     };
     let current = state.table.cursor?;
     let foreign = asked.query != state.table.asked.query && !state.table.marked.contains(&current);
-    foreign.then_some("all that match another query are marked: u unmarks them")
+    foreign.then_some("all that match another query are marked: {unmark-all} unmarks them")
 }
 
 fn mark_range(state: &State) -> Option<&'static str> {
     needs_row(state).or_else(|| {
         matches!(state.marks, Marks::All { .. })
-            .then_some("all that match are marked already: space takes single ones out")
+            .then_some("all that match are marked already: {mark} takes single ones out")
     })
+}
+
+/// Something is under the cursor, wherever that is.
+fn needs_one(state: &State) -> Option<&'static str> {
+    match state.screen {
+        Screen::Receivers => needs_row(state),
+        Screen::Causes if state.causes.rows.is_none() => Some("the causes are still being read"),
+        Screen::Causes => state.causes.current().is_none().then_some("nothing failed"),
+        Screen::Overview => state
+            .overview
+            .current(state)
+            .is_none()
+            .then_some("there is no backend"),
+    }
+}
+
+fn may_write(state: &State) -> Option<&'static str> {
+    state
+        .setup
+        .read_only
+        .then_some("this console is read-only: start it without --read-only")
+}
+
+fn pause(state: &State) -> Option<&'static str> {
+    may_write(state).or_else(|| needs_one(state))
 }
 
 fn resend(state: &State) -> Option<&'static str> {
     if state.setup.read_only {
-        Some("this console is read-only: start it without --read-only")
+        may_write(state)
+    } else if state.screen == Screen::Causes {
+        let none_left = |state: &State| {
+            let none = state.causes.current().is_some_and(|row| row.count == 0);
+            none.then_some("none of its receivers is left")
+        };
+        needs_one(state).or_else(|| none_left(state))
     } else if state.marks.is_empty() {
         needs_row(state)
     } else {
@@ -325,8 +384,12 @@ fn needs_job(state: &State) -> Option<&'static str> {
 }
 
 fn something_open(state: &State) -> Option<&'static str> {
-    let nothing = state.focus == Focus::Table && state.range.is_none() && state.report.is_none();
-    nothing.then_some("nothing is open; q quits")
+    let nothing = state.screen == Screen::Receivers
+        && state.focus == Focus::Table
+        && state.range.is_none()
+        && state.report.is_none()
+        && state.from.is_none();
+    nothing.then_some("nothing is open; {quit} quits")
 }
 
 fn next_attempt(state: &State) -> Option<&'static str> {
@@ -344,7 +407,7 @@ fn previous_attempt(state: &State) -> Option<&'static str> {
 
 /// Lines that are broken have no sides to go to.
 fn runs_on(state: &State) -> Option<&'static str> {
-    (!state.pane.unwrapped).then_some("long lines are broken: w lets them run on")
+    (!state.pane.unwrapped).then_some("long lines are broken: {wrap} lets them run on")
 }
 
 fn has_frames(state: &State) -> Option<&'static str> {
@@ -364,7 +427,7 @@ fn has_parts(state: &State) -> Option<&'static str> {
 
 fn has_matches(state: &State) -> Option<&'static str> {
     match &state.pane.search {
-        None => Some("nothing is looked for: / begins"),
+        None => Some("nothing is looked for: {search} begins"),
         Some(search) => match &search.hits {
             None => Some("it is still being looked for"),
             Some(hits) if hits.is_empty() => Some("nothing matches"),
@@ -382,18 +445,29 @@ fn is_read(state: &State) -> Option<&'static str> {
 
 /// In the pager Ctrl-Z stops the console too, and with it what it is sending.
 fn pager(state: &State) -> Option<&'static str> {
-    let busy = (!state.jobs.is_empty()).then_some("a job is running: x stops it");
+    let busy = (!state.jobs.is_empty()).then_some("a job is running: {stop} stops it");
     busy.or_else(|| is_read(state))
 }
 
+/// Causes and backends are lists; what prints them can be copied.
+fn elsewhere_than_receivers(state: &State) -> Option<&'static str> {
+    (state.screen != Screen::Receivers).then_some("here only the command can be copied")
+}
+
 fn copy_pane(state: &State) -> Option<&'static str> {
+    if let Some(why) = elsewhere_than_receivers(state) {
+        return Some(why);
+    }
     if let Some(Overlay::Copying { line: None }) = state.overlay {
-        return Some("enter opens the receiver first");
+        return Some("{open} opens the receiver first");
     }
     is_read(state)
 }
 
 fn copy_traceback(state: &State) -> Option<&'static str> {
+    if let Some(why) = elsewhere_than_receivers(state) {
+        return Some(why);
+    }
     let told = state
         .attempt()
         .map(|attempt| (&attempt.traceback, &attempt.error));
@@ -407,8 +481,26 @@ fn copy_traceback(state: &State) -> Option<&'static str> {
 const TABLE_ONLY: &[Place] = &[Place::Table];
 const DETAIL_ONLY: &[Place] = &[Place::Detail];
 const BOTH: &[Place] = &[Place::Table, Place::Detail];
-const READING: &[Place] = &[Place::Table, Place::Detail, Place::Help];
-const LINES: &[Place] = &[Place::Table, Place::Detail, Place::Help, Place::Copying];
+const SCREENS: &[Place] = &[Place::Table, Place::Detail, Place::Causes, Place::Overview];
+const LISTS: &[Place] = &[Place::Table, Place::Causes, Place::Overview];
+const QUERIED: &[Place] = &[Place::Table, Place::Causes];
+const RECEIVERS: &[Place] = &[Place::Table, Place::Detail, Place::Causes];
+const NOT_CAUSES: &[Place] = &[Place::Table, Place::Detail, Place::Overview];
+const READING: &[Place] = &[
+    Place::Table,
+    Place::Detail,
+    Place::Causes,
+    Place::Overview,
+    Place::Help,
+];
+const LINES: &[Place] = &[
+    Place::Table,
+    Place::Detail,
+    Place::Causes,
+    Place::Overview,
+    Place::Help,
+    Place::Copying,
+];
 
 macro_rules! table {
     ($($command:ident $name:literal $hint:literal [$($key:expr),*] $places:ident $footer:expr, $disabled:ident, $help:literal;)*) => {
@@ -431,6 +523,8 @@ const QUESTION_ONLY: &[Place] = &[Place::Question];
 const HELP_ONLY: &[Place] = &[Place::Help];
 const PROMPT_ONLY: &[Place] = &[Place::Prompt];
 const COPYING_ONLY: &[Place] = &[Place::Copying];
+const OVERVIEW_ONLY: &[Place] = &[Place::Overview];
+const PALETTE_ONLY: &[Place] = &[Place::Palette];
 
 table! {
     Mark "mark" "mark" [Key::letter(' ')] TABLE_ONLY Some(4), mark_one,
@@ -441,23 +535,23 @@ table! {
         "Mark all that match the query, also those that come later. Once more unmarks them.";
     Unmark "unmark-all" "unmark" [Key::letter('u')] TABLE_ONLY None, needs_marks,
         "Take all marks away, hidden ones too.";
-    Resend "resend" "resend" [Key::letter('r')] BOTH Some(2), resend,
-        "Send the marked receivers again, whatever their status; without marks the one under the cursor. Asks first.";
-    Open "open" "open" [Key::of(KeyCode::Enter)] TABLE_ONLY Some(3), needs_row,
-        "Open the receiver: traceback, transcript, content, history, details.";
-    Back "back" "back" [Key::of(KeyCode::Esc)] BOTH Some(3), something_open,
-        "Go back, from a search first; in the table give up a range, then put away the last report.";
-    EditQuery "query" "filter" [Key::letter('/')] TABLE_ONLY Some(5), always,
+    Resend "resend" "resend" [Key::letter('r')] RECEIVERS Some(2), resend,
+        "Send the marked receivers again, whatever their status; without marks the one under the cursor; in the causes all of the one under the cursor. Asks first.";
+    Open "open" "open" [Key::of(KeyCode::Enter)] LISTS Some(3), needs_one,
+        "Open the receiver: traceback, transcript, content, history, details; the receivers of a cause; what failed over a backend.";
+    Back "back" "back" [Key::of(KeyCode::Esc)] SCREENS Some(3), something_open,
+        "Go back, from a search first; in the table give up a range, then put away the last report, then go back to the causes or the overview.";
+    EditQuery "query" "filter" [Key::letter('/')] QUERIED Some(5), always,
         "Edit the query. Typing replaces it, an arrow or End edits it.";
-    ShowAll "show-all" "all" [Key::letter('1')] TABLE_ONLY None, always,
+    ShowAll "show-all" "all" [Key::letter('1')] QUERIED None, always,
         "Show every receiver.";
-    ShowNotSent "show-not-sent" "not sent" [Key::letter('2')] TABLE_ONLY None, always,
+    ShowNotSent "show-not-sent" "not sent" [Key::letter('2')] QUERIED None, always,
         "Show those ready for sending.";
-    ShowFailed "show-failed" "failed" [Key::letter('3')] TABLE_ONLY None, always,
+    ShowFailed "show-failed" "failed" [Key::letter('3')] QUERIED None, always,
         "Show those that failed and are tried again.";
-    ShowError "show-error" "error" [Key::letter('4')] TABLE_ONLY None, always,
+    ShowError "show-error" "error" [Key::letter('4')] QUERIED None, always,
         "Show those that somebody should look at.";
-    ShowSent "show-sent" "sent" [Key::letter('5')] TABLE_ONLY None, always,
+    ShowSent "show-sent" "sent" [Key::letter('5')] QUERIED None, always,
         "Show those that were accepted.";
     Down "down" "down" [Key::letter('j'), Key::of(KeyCode::Down)] LINES None, always,
         "Go down a line.";
@@ -507,7 +601,7 @@ table! {
         "Go to the right where long lines run on.";
     Left "left" "left" [Key::of(KeyCode::Left), Key::letter('<')] DETAIL_ONLY None, runs_on,
         "Go back to the left.";
-    Copy "copy" "copy" [Key::letter('y')] BOTH Some(8), always,
+    Copy "copy" "copy" [Key::letter('y')] SCREENS Some(8), always,
         "Copy, through the terminal (OSC 52); the next key says what.";
     Pager "pager" "pager" [Key::letter('p')] DETAIL_ONLY Some(13), pager,
         "Read it in $PAGER, else less.";
@@ -521,7 +615,7 @@ table! {
         "Show the next receiver of the table.";
     PreviousReceiver "previous-receiver" "previous" [Key::letter('K')] DETAIL_ONLY None, needs_row,
         "Show the previous receiver of the table.";
-    Stop "stop" "stop" [Key::letter('x')] BOTH None, needs_job,
+    Stop "stop" "stop" [Key::letter('x')] SCREENS None, needs_job,
         "Stop the job that began last; what has not gone out is held, and release or resend continues it.";
     CopyTraceback "copy-traceback" "traceback" [Key::letter('t')] COPYING_ONLY Some(1), copy_traceback,
         "Copy the traceback of the attempt that is shown, else of the latest.";
@@ -530,7 +624,7 @@ table! {
     CopyAll "copy-all" "all of it" [Key::letter('a')] COPYING_ONLY Some(5), copy_pane,
         "Copy all that the tab says.";
     CopyCommand "copy-command" "command" [Key::letter('c')] COPYING_ONLY Some(2), always,
-        "Copy the command that prints the same: show with the number of the receiver, or list with the query.";
+        "Copy the command that prints the same: show with the number of the receiver, list or causes with the query, status.";
     LeaveCopying "leave-copying" "back" [Key::of(KeyCode::Esc), Key::letter('q'), Key::ctrl('c')] COPYING_ONLY Some(4), always,
         "Copy nothing.";
     Take "take" "ok" [Key::of(KeyCode::Enter)] PROMPT_ONLY Some(2), always,
@@ -547,13 +641,29 @@ table! {
         "Do nothing.";
     CloseHelp "close-help" "close" [Key::of(KeyCode::Esc), Key::letter('?'), Key::letter('q'), Key::ctrl('c')] HELP_ONLY Some(1), always,
         "Close the help.";
-    Help "help" "help" [Key::letter('?')] BOTH Some(1), always,
+    Pause "pause-backend" "pause" [Key::letter('p')] OVERVIEW_ONLY Some(2), pause,
+        "Pause the backend under the cursor: nobody tries it until it is resumed. Once more resumes it. Asks first.";
+    Causes "causes" "causes" [Key::letter('c')] NOT_CAUSES Some(6), always,
+        "Show the failures that match the query by their cause, the biggest group first.";
+    Overview "overview" "overview" [Key::letter('o')] RECEIVERS Some(13), always,
+        "Show the backends, what failed over them, and the last day hour by hour.";
+    Palette "palette" "palette" [Key::letter(':')] SCREENS Some(14), always,
+        "Look for an action by its name, and do it.";
+    Run "run" "do it" [Key::of(KeyCode::Enter)] PALETTE_ONLY Some(1), always,
+        "Do what is chosen.";
+    NextAction "next-action" "next" [Key::of(KeyCode::Down), Key::ctrl('n')] PALETTE_ONLY None, always,
+        "Choose the next action.";
+    PreviousAction "previous-action" "previous" [Key::of(KeyCode::Up), Key::ctrl('p')] PALETTE_ONLY None, always,
+        "Choose the action before.";
+    ClosePalette "close-palette" "leave" [Key::of(KeyCode::Esc), Key::ctrl('c'), Key::ctrl('g')] PALETTE_ONLY Some(2), always,
+        "Do nothing.";
+    Help "help" "help" [Key::letter('?')] SCREENS Some(1), always,
         "Show the keys of this place, and why some do nothing now.";
     Redraw "redraw" "redraw" [Key::ctrl('l')] READING None, always,
         "Clear the screen, draw it anew and read the store again.";
     Suspend "suspend" "suspend" [Key::ctrl('z')] READING None, always,
         "Go to the shell that started this; `fg` comes back.";
-    Quit "quit" "quit" [Key::letter('q'), Key::ctrl('c')] BOTH Some(12), always,
+    Quit "quit" "quit" [Key::letter('q'), Key::ctrl('c')] SCREENS Some(12), always,
         "Quit. Asks when a job is running.";
 }
 

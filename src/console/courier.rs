@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    effect::{JobNews, Order, Outcome},
+    effect::{BackendOrder, JobNews, Order, Outcome},
     text::{counted, grouped},
 };
 use crate::{
@@ -123,6 +123,9 @@ pub trait Courier: Send + Sync {
         stop: &Stop,
         news: &dyn Fn(JobNews),
     ) -> Result<Outcome, String>;
+
+    /// Pauses or resumes a backend. `Err` is a sentence for the operator.
+    fn set_backend(&self, order: &BackendOrder) -> Result<(), String>;
 }
 
 /// Makes the ways out when a job needs them: a secret that cannot be read is told then, and does not keep anybody from looking.
@@ -176,6 +179,17 @@ impl Courier for StoreCourier {
             }
             _ => Ok(outcome),
         }
+    }
+
+    fn set_backend(&self, order: &BackendOrder) -> Result<(), String> {
+        let (name, who, now) = (order.backend.raw(), &self.who, (self.clock)());
+        if order.pause {
+            let why = format!("paused by {who}");
+            self.store.pause_backend(name, who, &why, now)
+        } else {
+            self.store.resume_backend(name, who, now)
+        }
+        .map_err(|error| error.to_string())
     }
 }
 

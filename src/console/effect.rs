@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ratatui::crossterm::event::KeyEvent;
+use ratatui::{crossterm::event::KeyEvent, layout::Position};
 
 use super::{
     page::Page,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     delivery::Tally,
-    message::Timestamp,
+    message::{Text, Timestamp},
     store::{Action, Affected, Target},
 };
 
@@ -35,6 +35,30 @@ pub enum Event {
     Paged(Option<String>),
     /// A file was written, or not.
     Saved(Save, Result<(), NotSaved>),
+    /// A backend was paused or resumed, or not; `Err` is a sentence for the operator.
+    BackendSet(BackendOrder, Result<(), String>),
+    /// The mouse was used here.
+    Mouse(Mouse, Position),
+}
+
+/// What a mouse can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mouse {
+    /// A click with the first button.
+    Click,
+    /// The wheel, down.
+    WheelDown,
+    /// The wheel, up.
+    WheelUp,
+}
+
+/// A backend is to be paused, or resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendOrder {
+    /// Which.
+    pub backend: Text,
+    /// Pause it; else resume it.
+    pub pause: bool,
 }
 
 /// Something to be done outside.
@@ -58,6 +82,8 @@ pub enum Effect {
     Page(Arc<Page>),
     /// Write a file.
     Save(Save),
+    /// Pause or resume a backend.
+    SetBackend(BackendOrder),
     /// End.
     Quit,
 }

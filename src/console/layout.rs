@@ -118,6 +118,15 @@ impl Areas {
         }
     }
 
+    /// All between the query and the notes.
+    pub fn body(&self) -> Rect {
+        Rect {
+            y: self.query.bottom(),
+            height: self.notes.y.saturating_sub(self.query.bottom()),
+            ..self.query
+        }
+    }
+
     /// Whether the detail is seen at all.
     pub fn shows_detail(&self) -> bool {
         !self.detail.is_empty()

@@ -6,6 +6,7 @@
 //! mean is data ([`action`]), and so are the columns ([`mod@column`]) and the looks ([`theme`]).
 
 pub mod action;
+mod ascii;
 mod asks;
 pub mod clock;
 pub mod column;
@@ -13,9 +14,11 @@ pub mod content;
 pub mod courier;
 pub mod detail;
 pub mod effect;
+pub mod keymap;
 pub mod layout;
 pub mod page;
 pub mod pager;
+mod palette;
 pub mod query_line;
 pub mod question;
 pub mod reader;
@@ -47,9 +50,12 @@ use crate::{
 };
 use clock::Zone;
 use courier::{StoreCourier, Ways};
+use keymap::Keymap;
 use source::StoreSource;
 use state::Setup;
 use theme::Theme;
+
+pub(crate) use text::shell_word;
 
 /// What the console is started with.
 pub struct ConsoleOptions {
@@ -59,10 +65,18 @@ pub struct ConsoleOptions {
     pub query: String,
     /// Look, do not touch. A store that was opened to look only makes the console so, too.
     pub read_only: bool,
-    /// Colours; else attributes alone.
-    pub color: bool,
+    /// How roles look.
+    pub theme: Theme,
+    /// Draw with nothing but ASCII.
+    pub ascii: bool,
+    /// Take the mouse, too.
+    pub mouse: bool,
     /// Labels of message types.
     pub types: BTreeMap<String, String>,
+    /// Which keys mean what.
+    pub keymap: Keymap,
+    /// How the program is called on a command line, with the flags that lead to this store.
+    pub program: String,
     /// Who acts: `SUDO_USER`, else the user.
     pub who: String,
     /// The ways out, made when something is resent.
@@ -91,11 +105,10 @@ pub fn run(options: ConsoleOptions) -> anyhow::Result<()> {
             read_only,
             types: options.types,
             zone: Zone::Local,
-            theme: if options.color {
-                Theme::Default
-            } else {
-                Theme::Monochrome
-            },
+            theme: options.theme,
+            ascii: options.ascii,
+            keymap: options.keymap,
+            program: options.program,
         },
         query: options.query,
         swift: Box::new(StoreSource::new(store.reader()?)),
@@ -109,6 +122,7 @@ pub fn run(options: ConsoleOptions) -> anyhow::Result<()> {
             min_free: options.min_free,
             clock: system_clock(),
         }),
+        mouse: options.mouse,
     })?;
     drop(upkeep);
     for line in words {

@@ -7,9 +7,9 @@ use super::{
     page::{Hit, Page},
 };
 use crate::{
-    message::{ReceiverId, Timestamp},
+    message::{ReceiverId, Text, Timestamp},
     query::Query,
-    store::{Action, Affected, BackendRow, Count, Counts, Detail, Row, Target},
+    store::{Action, Affected, BackendRow, CauseRow, Count, Counts, Detail, Row, Target, Traffic},
 };
 
 /// How far matches are counted before the first answer is given: beyond it the screen says `≥` until the exact figure is there.
@@ -18,6 +18,12 @@ pub const COUNT_CAP: u64 = 10_000;
 /// How many rows a range of marks may span. Beyond it a query says better what is meant.
 pub const RANGE_CAP: usize = 10_000;
 
+/// How many causes are shown; beyond them a query says better what is meant.
+pub const MOST_CAUSES: usize = 1000;
+
+/// How many causes of each backend the overview shows.
+pub const CAUSES_OF_A_BACKEND: usize = 5;
+
 /// Something the console wants to know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
@@ -25,8 +31,12 @@ pub enum Question {
     Version,
     /// Rows of the table.
     Window(WindowQuestion),
-    /// The status line and the backends.
-    Overview,
+    /// The status line and the backends. The end of the hour that lasts, on the operator's clock.
+    Overview(Timestamp),
+    /// The failures that match, by cause: at most [`MOST_CAUSES`].
+    Causes(Query),
+    /// The biggest causes over each of these backends.
+    Failures(Vec<Text>),
     /// Everything about one receiver.
     Detail(ReceiverId),
     /// What a receiver's message says, for a pane of so many columns.
@@ -127,7 +137,13 @@ pub enum Answer {
         backends: Vec<BackendRow>,
         /// What is due although no engine is alive.
         unserved: Option<Box<Unserved>>,
+        /// How things go over them, in the same order.
+        traffic: Vec<Traffic>,
     },
+    /// See [`Question::Causes`].
+    Causes(Vec<CauseRow>),
+    /// See [`Question::Failures`]; in the same order.
+    Failures(Vec<Vec<CauseRow>>),
     /// `None`: it is no longer in the store.
     Detail(Option<Box<Detail>>),
     /// `None`: it is no longer in the store.
@@ -196,6 +212,8 @@ pub enum Sort {
     Content,
     Raw,
     Find,
+    Causes,
+    Failures,
     Affected,
     Marks,
     Count,
@@ -203,13 +221,20 @@ pub enum Sort {
 
 impl Sort {
     /// How many sorts there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = Self::Count as usize + 1;
 
     /// Questions that may take long are answered beside the others, so that counting a million rows never delays a key.
     pub fn is_patient(self) -> bool {
         matches!(
             self,
-            Self::Content | Self::Raw | Self::Find | Self::Affected | Self::Marks | Self::Count
+            Self::Content
+                | Self::Raw
+                | Self::Find
+                | Self::Causes
+                | Self::Failures
+                | Self::Affected
+                | Self::Marks
+                | Self::Count
         )
     }
 }
@@ -220,7 +245,9 @@ impl Question {
         match self {
             Self::Version => Sort::Version,
             Self::Window(_) => Sort::Window,
-            Self::Overview => Sort::Overview,
+            Self::Overview(_) => Sort::Overview,
+            Self::Causes(_) => Sort::Causes,
+            Self::Failures(_) => Sort::Failures,
             Self::Detail(_) => Sort::Detail,
             Self::Content { .. } => Sort::Content,
             Self::Raw { .. } => Sort::Raw,

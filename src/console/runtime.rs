@@ -14,10 +14,10 @@ use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use ratatui::{
     crossterm::{
-        event::{self, Event as Input, KeyEventKind},
+        event::{self, Event as Input, KeyEventKind, MouseButton, MouseEventKind},
         terminal,
     },
-    layout::Size,
+    layout::{Position, Size},
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::{
@@ -28,7 +28,7 @@ use signal_hook::{
 
 use super::{
     courier::{Courier, Stop},
-    effect::{Effect, Event, JobId, JobNews, Order, Save},
+    effect::{BackendOrder, Effect, Event, JobId, JobNews, Mouse, Order, Save},
     pager::{Gate, Pager},
     question::{Ask, Source},
     reader::Reader,
@@ -60,6 +60,8 @@ pub struct Parts {
     pub patient: Box<dyn Source>,
     /// Carries out orders.
     pub courier: Arc<dyn Courier>,
+    /// Take the mouse, too.
+    pub mouse: bool,
 }
 
 /// News from the threads.
@@ -81,7 +83,7 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
         Box::new(move |ask, answer| drop(sender.send(News::Event(Event::Answer(ask, answer)))))
     };
     let jobs = Arc::new(Jobs::default());
-    let mut screen = Screen::take()?;
+    let mut screen = Screen::take(parts.mouse)?;
     watch_signals(&jobs)?;
     watch_hang_up(&jobs)?;
     let gate = Arc::new(Gate::default());
@@ -211,6 +213,7 @@ impl Runtime {
                     }
                 }
                 Effect::Save(wanted) => self.save(wanted)?,
+                Effect::SetBackend(order) => self.set_backend(order)?,
                 Effect::Quit => next = Next::End,
             }
         }
@@ -231,6 +234,15 @@ impl Runtime {
         spawn("save", Some(self.sender.clone()), move || {
             let result = save::save(&wanted);
             drop(sender.send(News::Event(Event::Saved(wanted, result))));
+        })
+    }
+
+    /// On a thread of its own: it may wait for whoever writes.
+    fn set_backend(&self, order: BackendOrder) -> io::Result<()> {
+        let (courier, sender) = (Arc::clone(&self.courier), self.sender.clone());
+        spawn("backend", Some(self.sender.clone()), move || {
+            let result = courier.set_backend(&order);
+            drop(sender.send(News::Event(Event::BackendSet(order, result))));
         })
     }
 
@@ -396,7 +408,16 @@ fn read_keys(sender: &Sender<News>, gate: &Arc<Gate>) -> io::Result<()> {
                 Ok(Input::Key(key)) => Event::Key(key),
                 Ok(Input::Paste(text)) => Event::Paste(text),
                 Ok(Input::Resize(width, height)) => Event::Resize(width, height),
-                Ok(Input::Mouse(_) | Input::FocusGained | Input::FocusLost) => continue,
+                Ok(Input::Mouse(mouse)) => {
+                    let what = match mouse.kind {
+                        MouseEventKind::Down(MouseButton::Left) => Mouse::Click,
+                        MouseEventKind::ScrollDown => Mouse::WheelDown,
+                        MouseEventKind::ScrollUp => Mouse::WheelUp,
+                        _ => continue,
+                    };
+                    Event::Mouse(what, Position::new(mouse.column, mouse.row))
+                }
+                Ok(Input::FocusGained | Input::FocusLost) => continue,
                 Err(error) => {
                     drop(sender.send(News::Gone(error.to_string())));
                     return;

@@ -5,11 +5,12 @@ use chrono::Utc;
 use super::{
     content,
     question::{
-        Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Unserved, Window, WindowQuestion,
+        Answer, At, CAUSES_OF_A_BACKEND, COUNT_CAP, MOST_CAUSES, Question, RANGE_CAP, Reach,
+        Source, Unserved, Window, WindowQuestion,
     },
 };
 use crate::{
-    message::{Reason, ReceiverId, Status, Timestamp},
+    message::{Reason, ReceiverId, Status, Text, Timestamp},
     query::{Is, Predicate, Query, Term},
     store::{Action, Anchor, Count, Reader, Row, StoreError, Target},
 };
@@ -36,11 +37,23 @@ impl StoreSource {
         Ok(match question {
             Question::Version => Answer::Version(Some(reader.data_version()? as u64)),
             Question::Window(question) => Answer::Window(self.window(question)?),
-            Question::Overview => Answer::Overview {
-                counts: Box::new(reader.counts()?),
-                backends: reader.backends()?,
-                unserved: self.unserved(Utc::now())?.map(Box::new),
-            },
+            Question::Overview(until) => {
+                let now = Utc::now();
+                Answer::Overview {
+                    counts: Box::new(reader.counts()?),
+                    backends: reader.backends()?,
+                    unserved: self.unserved(now)?.map(Box::new),
+                    traffic: reader.traffic(now, *until)?,
+                }
+            }
+            Question::Causes(query) => Answer::Causes(reader.causes(query, MOST_CAUSES)?),
+            Question::Failures(backends) => {
+                let causes_of = |backend: &Text| {
+                    let query = of(Predicate::Backend(vec![backend.raw().to_owned()]));
+                    reader.causes(&query, CAUSES_OF_A_BACKEND)
+                };
+                Answer::Failures(backends.iter().map(causes_of).collect::<Result<_, _>>()?)
+            }
             Question::Detail(id) => Answer::Detail(reader.detail(*id)?.map(Box::new)),
             Question::Content { id, part, width } => {
                 let both = reader.detail(*id)?.zip(reader.content_of(*id)?);
@@ -248,10 +261,14 @@ fn and(one: &Query, other: &Query) -> Query {
 }
 
 fn for_reason(reason: Reason) -> Query {
+    of(Predicate::Reason(vec![reason]))
+}
+
+fn of(predicate: Predicate) -> Query {
     Query {
         terms: vec![Term {
             negated: false,
-            predicate: Predicate::Reason(vec![reason]),
+            predicate,
             span: 0..0,
         }],
     }

@@ -16,7 +16,9 @@ use ratatui::{
     backend::CrosstermBackend,
     crossterm::{
         cursor::Show,
-        event::{DisableBracketedPaste, EnableBracketedPaste},
+        event::{
+            DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+        },
         execute, queue,
         style::{ResetColor, force_color_output},
         terminal::{
@@ -31,6 +33,9 @@ const BUFFER: usize = 64 * 1024;
 
 /// Whether the terminal is ours. Once it is given back nothing more is written to it, whoever is in the middle of a frame.
 static OURS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the mouse is ours, too, while the terminal is.
+static MOUSE: AtomicBool = AtomicBool::new(false);
 
 /// The name that threads of the console begin with: a panic in one of them ends it.
 pub const THREADS: &str = "console";
@@ -65,14 +70,15 @@ impl Write for Tty {
 }
 
 impl Screen {
-    /// Takes the terminal.
-    pub fn take() -> io::Result<Self> {
+    /// Takes the terminal, and its mouse where that is wanted.
+    pub fn take(mouse: bool) -> io::Result<Self> {
         if !io::stdout().is_terminal() {
             return Err(io::Error::other(
                 "the console needs a terminal; `postroom list` prints the same to a file or a pipe",
             ));
         }
         restore_on_panic();
+        MOUSE.store(mouse, Ordering::Release);
         // Whether there are colours is the theme's business. Without this, NO_COLOR would make crossterm write a sequence that also ends
         // reversed video, and the cursor's row would vanish.
         force_color_output(true);
@@ -88,11 +94,11 @@ impl Screen {
     fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         OURS.store(true, Ordering::Release);
-        execute!(
-            self.terminal.backend_mut(),
-            EnterAlternateScreen,
-            EnableBracketedPaste
-        )
+        let terminal = self.terminal.backend_mut();
+        if MOUSE.load(Ordering::Acquire) {
+            queue!(terminal, EnableMouseCapture)?;
+        }
+        execute!(terminal, EnterAlternateScreen, EnableBracketedPaste)
     }
 
     /// Draws a frame: what differs from the last one, in one piece.
@@ -163,6 +169,9 @@ pub fn give_back() {
             .try_clone_to_owned()
             .map(File::from)
             .and_then(|mut tty| {
+                if MOUSE.load(Ordering::Acquire) {
+                    queue!(tty, DisableMouseCapture)?;
+                }
                 execute!(
                     tty,
                     EndSynchronizedUpdate,

@@ -6,6 +6,21 @@ pub use crate::{
     grouped::grouped,
 };
 
+/// A word as a shell takes it: as it is, or in single quotes where it holds what a shell would act on.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        shell_quoted(word)
+    }
+}
+
+/// Words as one word of a shell.
+pub fn shell_quoted(words: &str) -> String {
+    format!("'{}'", words.replace('\'', "'\\''"))
+}
+
 /// At most four columns: `812`, `4.1k`, `120k`, `1.2M`.
 pub fn compact(number: u64) -> String {
     for (unit, letter) in [(1_000_000_000, 'G'), (1_000_000, 'M'), (1000, 'k')] {

@@ -1,9 +1,11 @@
 //! What the console knows. Nothing here does I/O; `update` changes it and `view` draws it.
 
+mod causes;
 mod job;
 mod marks;
 mod notice;
 mod overlay;
+mod overview;
 mod pane;
 mod table;
 
@@ -20,6 +22,7 @@ use super::{
     asks::Asks,
     clock::Zone,
     effect::JobId,
+    keymap::Keymap,
     layout::{Areas, Focus},
     page::Page,
     question::{Sort, Unserved},
@@ -28,16 +31,18 @@ use super::{
 use crate::{
     message::{DisplayText, ReceiverId, Timestamp},
     query::Query,
-    store::{BackendRow, Count, Counts, Row},
+    store::{BackendRow, Count, Counts, Row, Traffic},
 };
 
 /// Who is due for longer than this, and no engine is alive, waits for nobody. Between two passes of cron all may be well for so long.
 const NEGLECT: TimeDelta = TimeDelta::minutes(1);
 
+pub use causes::{Causes, scrolled};
 pub use job::{Job, Phase};
 pub use marks::{MarkCounts, Marks};
 pub use notice::Notice;
-pub use overlay::{Confirm, Help, Overlay, Prompt, Wanted};
+pub use overlay::{Confirm, Help, Overlay, Palette, Prompt, Wanted};
+pub use overview::Overview;
 pub use pane::{Pane, Search};
 pub use table::Table;
 
@@ -54,6 +59,24 @@ pub struct Setup {
     pub zone: Zone,
     /// How roles look.
     pub theme: Theme,
+    /// Draw with nothing but ASCII.
+    pub ascii: bool,
+    /// Which keys mean what.
+    pub keymap: Keymap,
+    /// How the program is called on a command line, with the flags that lead to this store.
+    pub program: String,
+}
+
+/// What fills the screen, between its first lines and its last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    /// The table and the detail.
+    #[default]
+    Receivers,
+    /// The failures by cause.
+    Causes,
+    /// The backends and the last day.
+    Overview,
 }
 
 /// A query and the words it was read from.
@@ -74,8 +97,12 @@ pub struct State {
     pub size: Size,
     /// The time of the last tick.
     pub now: Timestamp,
-    /// Where keys go when nothing lies over it.
+    /// What fills the screen.
+    pub screen: Screen,
+    /// Which half of the receivers' screen has the keys when nothing lies over it.
     pub focus: Focus,
+    /// From where the table was entered, and the words of the query there: Esc goes back.
+    pub from: Option<(Screen, String)>,
     /// What lies over it.
     pub overlay: Option<Overlay>,
     /// The rows.
@@ -88,10 +115,16 @@ pub struct State {
     pub range: Option<ReceiverId>,
     /// The detail pane.
     pub pane: Pane,
+    /// The failures by cause.
+    pub causes: Causes,
+    /// The overview.
+    pub overview: Overview,
     /// How many receivers have each state; `None` until known.
     pub counts: Option<Counts>,
     /// The backends.
     pub backends: Vec<BackendRow>,
+    /// How things go over them.
+    pub traffic: Vec<Traffic>,
     /// What is due although no engine is alive.
     pub unserved: Option<Unserved>,
     /// Running jobs, oldest first.
@@ -120,15 +153,20 @@ impl State {
             setup,
             size,
             now,
+            screen: Screen::default(),
             focus: Focus::default(),
+            from: None,
             overlay: None,
             table: Table::default(),
             marks: Marks::default(),
             mark_counts: None,
             range: None,
             pane: Pane::default(),
+            causes: Causes::default(),
+            overview: Overview::default(),
             counts: None,
             backends: Vec::new(),
+            traffic: Vec::new(),
             unserved: None,
             looked: now,
             jobs: Vec::new(),
@@ -145,14 +183,24 @@ impl State {
 
     /// Where a key goes.
     pub fn place(&self) -> Place {
-        match (&self.overlay, self.focus) {
-            (Some(Overlay::Query(_)), _) => Place::Query,
-            (Some(Overlay::Confirm(_)), _) => Place::Question,
-            (Some(Overlay::Help(_)), _) => Place::Help,
-            (Some(Overlay::Prompt(_)), _) => Place::Prompt,
-            (Some(Overlay::Copying { .. }), _) => Place::Copying,
-            (None, Focus::Table) => Place::Table,
-            (None, Focus::Detail) => Place::Detail,
+        match &self.overlay {
+            Some(Overlay::Query(_)) => Place::Query,
+            Some(Overlay::Confirm(_)) => Place::Question,
+            Some(Overlay::Help(_)) => Place::Help,
+            Some(Overlay::Prompt(_)) => Place::Prompt,
+            Some(Overlay::Copying { .. }) => Place::Copying,
+            Some(Overlay::Palette(_)) => Place::Palette,
+            None => self.ground(),
+        }
+    }
+
+    /// Where a key goes when nothing lies over the screen.
+    pub fn ground(&self) -> Place {
+        match (self.screen, self.focus) {
+            (Screen::Receivers, Focus::Table) => Place::Table,
+            (Screen::Receivers, Focus::Detail) => Place::Detail,
+            (Screen::Causes, _) => Place::Causes,
+            (Screen::Overview, _) => Place::Overview,
         }
     }
 

@@ -7,7 +7,8 @@ use crate::{
         query_line::QueryLine,
         question::Reach,
     },
-    store::Row,
+    message::Text,
+    store::{CauseRow, Row},
 };
 
 /// What lies over the table and the detail.
@@ -26,6 +27,17 @@ pub enum Overlay {
         /// The line of the pane that would be, where the pane is on the screen.
         line: Option<usize>,
     },
+    /// An action is being looked for.
+    Palette(Palette),
+}
+
+/// An action is being looked for by its name.
+#[derive(Clone, Debug)]
+pub struct Palette {
+    /// The letters.
+    pub line: QueryLine,
+    /// Which of those found is chosen, counted from 0.
+    pub chosen: usize,
 }
 
 /// A line of text that is being written, and what for.
@@ -59,6 +71,19 @@ pub enum Confirm {
         hidden: u64,
         /// The one receiver that is meant, when it is the cursor's and not a mark.
         only: Option<Box<Row>>,
+        /// The cause whose receivers are meant, when it is neither marks nor a row.
+        cause: Option<Box<CauseRow>>,
+    },
+    /// Whether to pause a backend, or to resume it.
+    Pause {
+        /// Which.
+        backend: Text,
+        /// Pause it; else resume it.
+        pause: bool,
+        /// How many wait for it.
+        waiting: u64,
+        /// It is down or was paused for this reason.
+        error: Text,
     },
     /// Whether to leave although jobs are running.
     Quit,

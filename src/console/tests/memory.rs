@@ -14,11 +14,11 @@ use crate::{
         },
     },
     message::{
-        Attempt, AttemptId, Body, Content, MessageId, Outcome, Reason, ReceiverId, State, Status,
-        Text,
+        Attempt, AttemptId, Body, CauseId, Content, MessageId, Outcome, Reason, ReceiverId, State,
+        Status, Text,
     },
     query::{Is, Predicate, Query, To},
-    store::{BackendRow, BackendState, Count, Counts, Detail, Row, Target},
+    store::{BackendRow, BackendState, CauseRow, Count, Counts, Detail, Row, Target, Traffic},
 };
 
 /// A store in memory.
@@ -31,12 +31,16 @@ pub(super) struct Memory {
     /// Receivers that an engine has armed.
     pub(super) armed: Vec<i64>,
     pub(super) version: u64,
+    /// The cause of receivers that have not the usual one.
+    pub(super) causes: BTreeMap<i64, (i64, String)>,
     /// Every question is answered with this error.
     pub(super) broken: Option<String>,
     /// What is due although nobody delivers.
     pub(super) unserved: Option<Unserved>,
     /// Questions for rows are answered with this error.
     pub(super) unreadable: Option<String>,
+    /// How things go over the backends.
+    pub(super) traffic: Vec<Traffic>,
     /// How many questions were answered.
     pub(super) answered: usize,
 }
@@ -97,7 +101,22 @@ impl Memory {
             .values()
             .rev()
             .map(|detail| &detail.row)
-            .filter(move |row| matches(&query, row))
+            .filter(move |row| self.matches(&query, row))
+    }
+
+    fn matches(&self, query: &Query, row: &Row) -> bool {
+        query.terms.iter().all(|term| match &term.predicate {
+            Predicate::Cause(causes) => {
+                let cause = self.cause_of(row).map(|(id, _)| id);
+                cause.is_some_and(|id| causes.contains(&id)) != term.negated
+            }
+            _ => matches(
+                &Query {
+                    terms: vec![term.clone()],
+                },
+                row,
+            ),
+        })
     }
 
     fn window(&self, question: &WindowQuestion) -> Window {
@@ -124,7 +143,7 @@ impl Memory {
         let marked = match &question.marks {
             Some(marks) => shown
                 .iter()
-                .filter(|row| matches(marks, row))
+                .filter(|row| self.matches(marks, row))
                 .map(|row| row.id)
                 .collect(),
             None => Vec::new(),
@@ -134,6 +153,48 @@ impl Memory {
             oldest: to == rows.len(),
             rows: shown,
             marked,
+        }
+    }
+
+    /// Failed ones met greylisting, Errors a refusal, unless a receiver has another cause.
+    fn causes(&self, query: &Query) -> Vec<CauseRow> {
+        let mut rows: Vec<CauseRow> = Vec::new();
+        for row in self.matching(query) {
+            let Some((id, text)) = self.cause_of(row) else {
+                continue;
+            };
+            if let Some(known) = rows.iter_mut().find(|known| known.id.0 == id) {
+                known.count += 1;
+                continue;
+            }
+            rows.push(CauseRow {
+                id: CauseId(id),
+                count: 1,
+                code: Some(451),
+                enhanced_code: Some("4.7.1".into()),
+                text: text.into(),
+                server: Some("mx.example:25".into()),
+                phase: Some("rcpt".into()),
+                first_seen: at("2026-11-20T08:04:00Z"),
+                last_seen: at("2026-11-22T15:31:00Z"),
+                sample: row.id,
+            });
+        }
+        rows.sort_by_key(|row| std::cmp::Reverse(row.count));
+        rows
+    }
+
+    fn cause_of(&self, row: &Row) -> Option<(i64, String)> {
+        if row.state.status() == Status::Sent {
+            return None;
+        }
+        if let Some(cause) = self.causes.get(&row.id.0) {
+            return Some(cause.clone());
+        }
+        match row.state.status() {
+            Status::Failed => Some((1, "451 4.7.1 greylisted, try again in N seconds".to_owned())),
+            Status::Error => Some((2, "550 5.1.1 no such user here".to_owned())),
+            _ => None,
         }
     }
 
@@ -178,7 +239,7 @@ impl Source for Memory {
         Ok(match question {
             Question::Version => Answer::Version(Some(self.version)),
             Question::Window(question) => Answer::Window(self.window(question)),
-            Question::Overview => {
+            Question::Overview(_) => {
                 let mut counts = Counts::default();
                 for detail in self.receivers.values() {
                     counts.by_state[usize::from(detail.row.state.number())] += 1;
@@ -187,7 +248,20 @@ impl Source for Memory {
                     counts: Box::new(counts),
                     backends: self.backends.clone(),
                     unserved: self.unserved.map(Box::new),
+                    traffic: self.traffic.clone(),
                 }
+            }
+            Question::Causes(query) => Answer::Causes(self.causes(query)),
+            Question::Failures(backends) => {
+                let of = |name: &Text| {
+                    let email = self.causes(&Query::default());
+                    if name.raw() == "email" {
+                        email
+                    } else {
+                        Vec::new()
+                    }
+                };
+                Answer::Failures(backends.iter().map(of).collect())
             }
             Question::Detail(id) => {
                 Answer::Detail(self.receivers.get(&id.0).cloned().map(Box::new))
@@ -228,7 +302,7 @@ impl Source for Memory {
                 let rows = self.targeted(marks);
                 Answer::Marks {
                     total: rows.len() as u64,
-                    shown: rows.iter().filter(|row| matches(query, row)).count() as u64,
+                    shown: rows.iter().filter(|row| self.matches(query, row)).count() as u64,
                 }
             }
             Question::Count { query, exact } => {
@@ -254,6 +328,7 @@ fn matches(query: &Query, row: &Row) -> bool {
             Predicate::Reason(reasons) => reasons.contains(&row.state.reason()),
             Predicate::Type(types) => types.iter().any(|kind| kind == row.kind.raw()),
             Predicate::Id(ids) => ids.contains(&row.id.0),
+            Predicate::Backend(backends) => backends.iter().any(|name| name == row.backend.raw()),
             Predicate::Is(what) => what.contains(&Is::Sending) && row.sending,
             Predicate::To(to) => to.iter().any(|to| match to {
                 To::Identity(identity) => identity == row.identity.raw(),

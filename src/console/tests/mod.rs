@@ -1,10 +1,15 @@
 //! The console's promises, tested without a terminal and without a store: keys in, screens and effects out.
 
 mod acting;
+mod causes;
 mod detail;
+mod looks;
 mod marking;
 mod memory;
+mod mouse;
 mod moving;
+mod overview;
+mod palette;
 mod properties;
 mod querying;
 mod reading;
@@ -26,6 +31,7 @@ use ratatui::{
 use super::{
     clock::Zone,
     effect::{Effect, Event, JobId, JobNews, Order},
+    keymap::Keymap,
     question::{Ask, Source as _},
     state::{Setup, State},
     theme::Theme,
@@ -63,6 +69,9 @@ fn setup() -> Setup {
         types: [("comment".to_owned(), "Comment or delivery".to_owned())].into(),
         zone: Zone::Fixed(FixedOffset::east_opt(3600).unwrap()),
         theme: Theme::Default,
+        ascii: false,
+        keymap: Keymap::default(),
+        program: "postroom".to_owned(),
     }
 }
 

@@ -94,6 +94,9 @@ const KEYS: &[&str] = &[
     "V",
     "right",
     "left",
+    "c",
+    "o",
+    ":",
 ];
 
 fn keys() -> impl Strategy<Value = Vec<&'static str>> {

@@ -91,6 +91,35 @@ fn a_query_that_cannot_be_read() {
 }
 
 #[test]
+fn failures_by_cause() {
+    picture("causes", "c");
+}
+
+#[test]
+fn a_question_about_a_cause() {
+    picture("cause question", "c r");
+}
+
+#[test]
+fn the_overview() {
+    for (width, height) in [(40, 10), (80, 24), (200, 60)] {
+        let mut console = Console::sized(super::overview::busy(), width, height);
+        console.press("o j");
+        insta::assert_snapshot!(format!("overview {width}x{height}"), console.screen());
+    }
+}
+
+#[test]
+fn a_question_about_a_backend() {
+    picture("backend question", "o p");
+}
+
+#[test]
+fn the_palette() {
+    picture("palette", ": m a r");
+}
+
+#[test]
 fn the_help() {
     picture("help", "?");
 }

@@ -25,6 +25,12 @@ fn states() -> Vec<(&'static str, Console)> {
         ("help", "?"),
         ("question", "a r"),
         ("running", "r y"),
+        ("causes", "c j"),
+        ("causes of none", "5 c"),
+        ("a question about a cause", "c r"),
+        ("overview", "o j"),
+        ("a question about a backend", "o p"),
+        ("palette", ": m down"),
     ];
     let open = |(name, keys): (&'static str, &str)| {
         let mut console = Console::open(Memory::of(300));

@@ -1,6 +1,6 @@
 //! What the store said.
 
-use super::{Out, again, export, jobs, keys, marks, moves, pane, query, refresh};
+use super::{Out, again, causes, export, jobs, keys, marks, moves, overview, pane, query, refresh};
 use crate::{
     console::{
         question::{Answer, Ask, Question, Sort},
@@ -29,7 +29,7 @@ pub(super) fn take(state: &mut State, ask: &Ask, answer: Result<Answer, String>,
         }
         Err(error) => failed(state, sort, &error, out),
     }
-    if sort == Sort::Window && !state.table.jumping {
+    if sort == Sort::Causes || sort == Sort::Window && !state.table.jumping {
         keys::replay(state, out);
     }
 }
@@ -62,13 +62,20 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
             }
         }
         (
-            Question::Overview,
+            Question::Overview(_),
             Answer::Overview {
                 counts,
                 backends,
                 unserved,
+                traffic,
             },
         ) => {
+            overview::take_traffic(state, traffic, out);
+            let others = state
+                .backends
+                .iter()
+                .map(|row| &row.name)
+                .ne(backends.iter().map(|row| &row.name));
             let neglected = state.neglected();
             state.unserved = unserved.map(|unserved| *unserved);
             let same = state.counts.as_ref() == Some(&*counts)
@@ -79,6 +86,13 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
                 state.backends = backends;
                 out.draw();
             }
+            if others {
+                overview::read(state, out);
+            }
+        }
+        (Question::Causes(query), Answer::Causes(rows)) => causes::take(state, query, rows, out),
+        (Question::Failures(backends), Answer::Failures(failures)) => {
+            overview::take(state, backends, failures, out);
         }
         (Question::Detail(id), Answer::Detail(detail)) => {
             moves::take_detail(state, *id, detail, out);
@@ -146,6 +160,7 @@ fn failed(state: &mut State, sort: Sort, error: &str, out: &mut Out) {
             }
         }
         Sort::Affected => jobs::refuse(state, out),
+        Sort::Causes => causes::fail(state, error, out),
         Sort::Range => state.range = None,
         Sort::Raw => state.saving = None,
         Sort::Find => pane::give_up_search(state),

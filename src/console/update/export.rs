@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::{Out, pane};
 use crate::console::{
+    action::Place,
     content::Part,
     detail::Tab,
     effect::{Effect, NotSaved, Save},
-    layout::Focus,
     page::{Hit, Page},
     query_line::QueryLine,
     question::Question,
-    state::{Confirm, Notice, Overlay, Prompt, Search, State, Wanted},
-    text::{counted, grouped},
+    state::{Confirm, Notice, Overlay, Prompt, Screen, Search, State, Wanted},
+    text::{counted, grouped, shell_quoted},
 };
 use crate::message::{DisplayText, Text};
 
@@ -21,10 +21,12 @@ const MOST_COPIED: usize = 74_994;
 
 /// Opens the choice of what to copy.
 pub(super) fn choose(state: &mut State, out: &mut Out) {
-    let shown = state.areas().is_some_and(|areas| areas.shows_detail());
+    let shown = state.screen == Screen::Receivers
+        && state.areas().is_some_and(|areas| areas.shows_detail());
     let line = (shown && !state.pane.page.is_empty()).then(|| line_meant(state));
     state.overlay = Some(Overlay::Copying { line });
     if let Some(id) = state.table.cursor
+        && state.screen == Screen::Receivers
         && state.pane.id != Some(id)
     {
         out.ask(state, Question::Detail(id));
@@ -83,21 +85,24 @@ pub(super) fn copy_all(state: &mut State, out: &mut Out) {
 
 /// Copies the command that prints the same.
 pub(super) fn copy_command(state: &mut State, out: &mut Out) {
-    let command = match (state.focus, state.table.cursor) {
-        (Focus::Detail, Some(id)) => format!("postroom show {id}"),
-        _ => list_command(&state.table.asked.text),
+    let program = &state.setup.program;
+    let query = &state.table.asked.text;
+    let command = match (state.ground(), state.table.cursor) {
+        (Place::Detail, Some(id)) => format!("{program} show {id}"),
+        (Place::Causes, _) => with_query(format!("{program} causes"), query),
+        (Place::Overview, _) => format!("{program} status"),
+        _ => with_query(format!("{program} list"), query),
     };
     let what = format!("`{command}`");
     copy(state, command, &what, out);
 }
 
-fn list_command(query: &str) -> String {
+fn with_query(command: String, query: &str) -> String {
     if query.is_empty() {
-        return "postroom list".to_owned();
+        return command;
     }
-    let quoted = query.replace('\'', "'\\''");
     let dashes = if query.starts_with('-') { "-- " } else { "" };
-    format!("postroom list {dashes}'{quoted}'")
+    format!("{command} {dashes}{}", shell_quoted(query))
 }
 
 fn copy(state: &mut State, text: String, what: &str, out: &mut Out) {

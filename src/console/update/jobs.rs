@@ -1,6 +1,6 @@
 //! Jobs: asked for, confirmed, running, over.
 
-use super::{Out, marks, refresh};
+use super::{Out, marks, overview, refresh};
 use crate::{
     console::{
         courier::tally_in_words,
@@ -9,7 +9,7 @@ use crate::{
         state::{Confirm, Job, Notice, Overlay, Phase, State},
         text::{counted, grouped},
     },
-    store::Action,
+    store::{Action, CauseRow, Row, Target},
 };
 
 /// Asks whether to do something to the marks, or to the cursor's receiver.
@@ -25,9 +25,32 @@ pub(super) fn propose(state: &mut State, action: Action, out: &mut Out) {
     } else {
         None
     };
-    let hidden = match &only {
-        Some(_) => 0,
-        None => state.marked().map_or(0, |marked| marked.hidden),
+    ask(state, action, target, only, None, out);
+}
+
+/// Asks whether to do something to all receivers that a cause counts.
+pub(super) fn propose_for(
+    state: &mut State,
+    action: Action,
+    target: Target,
+    cause: Option<Box<CauseRow>>,
+    out: &mut Out,
+) {
+    ask(state, action, target, None, cause, out);
+}
+
+fn ask(
+    state: &mut State,
+    action: Action,
+    target: Target,
+    only: Option<Box<Row>>,
+    cause: Option<Box<CauseRow>>,
+    out: &mut Out,
+) {
+    let hidden = if only.is_some() || cause.is_some() {
+        0
+    } else {
+        state.marked().map_or(0, |marked| marked.hidden)
     };
     out.ask(
         state,
@@ -42,6 +65,7 @@ pub(super) fn propose(state: &mut State, action: Action, out: &mut Out) {
         reach: None,
         hidden,
         only,
+        cause,
     }));
     out.draw();
 }
@@ -80,10 +104,14 @@ pub(super) fn confirm(state: &mut State, out: &mut Out) {
             }));
             out.draw();
         }
+        Some(Overlay::Confirm(Confirm::Pause { backend, pause, .. })) => {
+            overview::order(backend, pause, out);
+        }
         Some(Overlay::Confirm(Confirm::Order {
             order,
             reach: Some(reach),
             only,
+            cause,
             ..
         })) => {
             state.last_job += 1;
@@ -96,7 +124,7 @@ pub(super) fn confirm(state: &mut State, out: &mut Out) {
                 phase: Phase::Marking(0),
                 stopping: false,
             });
-            if only.is_none() {
+            if only.is_none() && cause.is_none() {
                 // They are on their way: pressing the key again must not send them again.
                 marks::none(state, out);
             }

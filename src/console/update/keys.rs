@@ -2,17 +2,19 @@
 
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{Out, export, jobs, marks, moves, moves::Scroll, pane, query, refresh};
+use super::{
+    Out, causes, export, jobs, marks, moves, moves::Scroll, overview, palette, pane, query, refresh,
+};
 use crate::{
     console::{
-        action::{self, Command, Place},
+        action::{Command, Entry, Place},
         detail::Tab,
         effect::Effect,
         layout::Focus,
         page::Spot,
         query_line::QueryLine,
         question::At,
-        state::{Help, Overlay, Prompt, State, Wanted},
+        state::{Help, Overlay, Prompt, Screen, State, Wanted},
         view,
     },
     message::Status,
@@ -31,26 +33,59 @@ pub(super) fn press(state: &mut State, key: KeyEvent, out: &mut Out) {
         out.draw();
     }
     let place = state.place();
-    let Some(entry) = action::meaning(place, key) else {
-        if let Some(Overlay::Query(line) | Overlay::Prompt(Prompt { line, .. })) =
-            &mut state.overlay
-            && line.key(key)
-        {
+    let Some(entry) = state.setup.keymap.meaning(place, key) else {
+        let changed = match &mut state.overlay {
+            Some(Overlay::Query(line) | Overlay::Prompt(Prompt { line, .. })) => line.key(key),
+            Some(Overlay::Palette(palette)) => {
+                palette.chosen = 0;
+                palette.line.key(key)
+            }
+            _ => false,
+        };
+        if changed {
             out.draw();
         }
         return;
     };
-    // The rows that this key is meant for are being read: it waits for them, so that whoever types ahead hits what they aimed at.
-    let rows = state.table.jumping && matches!(place, Place::Table | Place::Detail);
-    // So does one that copies what is still being read.
-    let copy = place == Place::Copying && state.pane.id != state.table.cursor;
-    if (rows || copy) && waits(entry.command) {
+    // What this key is meant for is being read: it waits for that, so that whoever types ahead hits what they aimed at.
+    // What is pressed after one that waits is meant for where that leads.
+    let elsewhere = matches!(
+        entry.command,
+        Command::Causes | Command::Overview | Command::Palette
+    );
+    if is_reading(state) && waits(entry.command) && !(elsewhere && state.deferred.is_empty()) {
         if state.deferred.len() < MOST_DEFERRED {
             state.deferred.push_back(key);
         }
         return;
     }
+    act(state, entry, out);
+}
+
+/// Does what was chosen in the palette, if what it is meant for is there.
+pub(super) fn choose(state: &mut State, entry: &Entry, out: &mut Out) {
+    if is_reading(state) && waits(entry.command) {
+        out.hint(state, &format!("{}: it is still being read", entry.hint));
+    } else {
+        act(state, entry, out);
+    }
+}
+
+/// Whether what keys mean here is still being read.
+fn is_reading(state: &State) -> bool {
+    match state.place() {
+        Place::Table | Place::Detail => state.table.jumping,
+        Place::Causes => state.causes.rows.is_none() && state.causes.failed.is_none(),
+        // One that copies what is still being read waits, too.
+        Place::Copying => state.screen == Screen::Receivers && state.pane.id != state.table.cursor,
+        _ => false,
+    }
+}
+
+/// Does it, or says why not.
+fn act(state: &mut State, entry: &Entry, out: &mut Out) {
     if let Some(why) = (entry.disabled)(state) {
+        let why = state.setup.keymap.fill(why);
         return out.hint(state, &format!("{}: {why}", entry.hint));
     }
     run(state, entry.command, out);
@@ -60,7 +95,7 @@ pub(super) fn press(state: &mut State, key: KeyEvent, out: &mut Out) {
 pub(super) fn replay(state: &mut State, out: &mut Out) {
     // Those that wait again are not pressed again.
     for _ in 0..state.deferred.len() {
-        if state.table.jumping {
+        if state.place() != Place::Copying && is_reading(state) {
             break;
         }
         if let Some(key) = state.deferred.pop_front() {
@@ -86,6 +121,7 @@ fn waits(command: Command) -> bool {
             | Command::ShowFailed
             | Command::ShowError
             | Command::ShowSent
+            | Command::CopyCommand
     )
 }
 
@@ -126,7 +162,10 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
         Command::Range => marks::range(state, out),
         Command::MarkAll => marks::all(state, out),
         Command::Unmark => marks::none(state, out),
+        Command::Resend if state.screen == Screen::Causes => causes::resend(state, out),
         Command::Resend => jobs::propose(state, Action::Resend, out),
+        Command::Open if state.screen == Screen::Causes => causes::receivers(state, out),
+        Command::Open if state.screen == Screen::Overview => overview::receivers(state, out),
         Command::Open => {
             state.focus = Focus::Detail;
             moves::read_detail(state, out);
@@ -181,7 +220,7 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
                 query::show(state, text, out);
             }
         }
-        Command::Leave | Command::CloseHelp | Command::Drop => {
+        Command::Leave | Command::CloseHelp | Command::Drop | Command::ClosePalette => {
             state.overlay = None;
             out.draw();
         }
@@ -190,6 +229,19 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
             state.overlay = None;
             out.draw();
         }
+        Command::Causes => {
+            state.deferred.clear();
+            causes::open(state, out);
+        }
+        Command::Overview => {
+            state.deferred.clear();
+            overview::open(state, out);
+        }
+        Command::Pause => overview::propose(state, out),
+        Command::Palette => palette::open(state, out),
+        Command::Run => palette::run(state, out),
+        Command::NextAction => palette::step(state, 1, out),
+        Command::PreviousAction => palette::step(state, -1, out),
         Command::Yes => jobs::confirm(state, out),
         Command::No => jobs::refuse(state, out),
     }
@@ -201,20 +253,32 @@ fn show_status(state: &mut State, status: Option<Status>, out: &mut Out) {
 
 /// Gives up the smallest thing that is open.
 fn back(state: &mut State, out: &mut Out) {
-    if state.focus == Focus::Detail && state.pane.search.is_some() {
+    if state.screen != Screen::Receivers {
+        state.screen = Screen::Receivers;
+        state.deferred.clear();
+        moves::read_detail(state, out);
+    } else if state.focus == Focus::Detail && state.pane.search.is_some() {
         pane::give_up_search(state);
     } else if state.focus == Focus::Detail {
         state.focus = Focus::Table;
         moves::settle(state);
-    } else if state.range.take().is_none() {
-        state.report = None;
+    } else if state.range.take().is_none()
+        && state.report.take().is_none()
+        && let Some((screen, text)) = state.from.take()
+    {
+        query::show(state, text, out);
+        match screen {
+            Screen::Causes => causes::open(state, out),
+            Screen::Overview => overview::open(state, out),
+            Screen::Receivers => {}
+        }
     }
     out.draw();
 }
 
 /// Up or down, in whatever has the keys.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(super) enum Way {
     Lines(i64),
     /// Half screens.
     Screens(i64),
@@ -222,8 +286,27 @@ enum Way {
     Bottom,
 }
 
-fn go(state: &mut State, way: Way, out: &mut Out) {
+impl Way {
+    /// Where it leads in a list of so many, so many of which are seen.
+    pub(super) fn in_a_list(self, from: usize, many: usize, seen: usize) -> usize {
+        let last = many.saturating_sub(1);
+        // A page keeps a line of the last one, to hold on to.
+        let page = seen.saturating_sub(1).max(2) as isize;
+        let to = match self {
+            Self::Lines(by) => from.saturating_add_signed(by as isize),
+            Self::Screens(by) => from.saturating_add_signed(by as isize * page / 2),
+            Self::Top => 0,
+            Self::Bottom => last,
+        };
+        to.min(last)
+    }
+}
+
+/// Goes somewhere in whatever has the keys.
+pub(super) fn go(state: &mut State, way: Way, out: &mut Out) {
     match state.place() {
+        Place::Causes => causes::go(state, way, out),
+        Place::Overview => overview::go(state, way, out),
         Place::Detail => {
             let shape = state.shape();
             // A page keeps a line of the last one, to hold on to.

@@ -1,11 +1,15 @@
 //! How the state changes: one event in, the effects out. No I/O.
 
 mod answers;
+mod causes;
 mod export;
 mod jobs;
 mod keys;
 mod marks;
+mod mouse;
 mod moves;
+mod overview;
+mod palette;
 mod pane;
 mod query;
 
@@ -15,7 +19,7 @@ use ratatui::layout::Size;
 use super::{
     effect::{Effect, Event},
     question::{Question, Sort},
-    state::{Notice, Overlay, Prompt, State},
+    state::{Notice, Overlay, Palette, Prompt, State},
 };
 
 pub use jobs::told;
@@ -50,7 +54,7 @@ pub fn start(state: &mut State, query: &str) -> Vec<Effect> {
     let mut out = Out::default();
     out.draw();
     out.ask(state, Question::Version);
-    out.ask(state, Question::Overview);
+    overview::ask(state, &mut out);
     query::begin(state, query, &mut out);
     out.0
 }
@@ -72,7 +76,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             // That an engine ended changes nothing in the store.
             if now - state.looked >= LOOK && !state.asks.waits(Sort::Overview) {
                 state.looked = now;
-                out.ask(state, Question::Overview);
+                overview::ask(state, &mut out);
             }
             for sort in ON_SCREEN {
                 if state.asks.is_stale(sort) && !state.asks.waits(sort) {
@@ -95,6 +99,8 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             out.draw();
         }
         Event::Saved(save, result) => export::saved(state, save, result, &mut out),
+        Event::BackendSet(order, result) => overview::taken(state, &order, result, &mut out),
+        Event::Mouse(what, at) => mouse::take(state, what, at, &mut out),
     }
     // What is said may take lines from the table, or give them back.
     if state.table_rows() != lines {
@@ -107,7 +113,12 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
 }
 
 fn paste(state: &mut State, text: &str, out: &mut Out) {
-    if let Some(Overlay::Query(line) | Overlay::Prompt(Prompt { line, .. })) = &mut state.overlay {
+    if let Some(
+        Overlay::Query(line)
+        | Overlay::Prompt(Prompt { line, .. })
+        | Overlay::Palette(Palette { line, .. }),
+    ) = &mut state.overlay
+    {
         line.paste(text);
         out.draw();
     } else {
@@ -133,13 +144,15 @@ fn resize(state: &mut State, size: Size, out: &mut Out) {
 }
 
 /// What the screen shows of the store.
-const ON_SCREEN: [Sort; 6] = [
+const ON_SCREEN: [Sort; 8] = [
     Sort::Window,
     Sort::Overview,
     Sort::Detail,
     Sort::Content,
     Sort::Count,
     Sort::Marks,
+    Sort::Causes,
+    Sort::Failures,
 ];
 
 /// The store has changed, or may have: asks again for everything that is on the screen. What is being asked already is asked once more
@@ -159,7 +172,9 @@ fn again(state: &mut State, sort: Sort, out: &mut Out) {
     state.asks.forget(sort);
     match sort {
         Sort::Window => moves::reread(state, out),
-        Sort::Overview => out.ask(state, Question::Overview),
+        Sort::Overview => overview::ask(state, out),
+        Sort::Causes => causes::read(state, out),
+        Sort::Failures => overview::read(state, out),
         Sort::Detail => moves::reread_detail(state, out),
         Sort::Count => query::count(state, out),
         Sort::Marks => marks::count(state, out),

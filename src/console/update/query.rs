@@ -1,6 +1,6 @@
 //! Which query the table shows.
 
-use super::{Out, moves};
+use super::{Out, causes, moves};
 use crate::{
     console::{
         query_line::QueryLine,
@@ -49,6 +49,7 @@ pub(super) fn show(state: &mut State, text: String, out: &mut Out) -> bool {
     };
     state.overlay = None;
     state.range = None;
+    state.from = None;
     state.table.count = None;
     state.mark_counts = None;
     state.asks.forget(Sort::Count);
@@ -57,6 +58,7 @@ pub(super) fn show(state: &mut State, text: String, out: &mut Out) -> bool {
     state.table.asked = Asked { text, query };
     let at = state.table.cursor.map_or(At::Newest, At::Keep);
     moves::jump(state, at, out);
+    causes::read(state, out);
     out.draw();
     true
 }

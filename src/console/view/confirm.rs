@@ -104,14 +104,45 @@ fn lines(state: &State, confirm: &Confirm, room: usize, short: bool) -> Vec<Piec
             lines.say(Role::Title, &format!("Write over {name}?"));
             lines.say(Role::Plain, "There is a file of that name already.");
         }
+        Confirm::Pause {
+            backend,
+            pause,
+            waiting,
+            error,
+        } => {
+            let (name, waiting) = (backend.shown(), counted(*waiting, "receiver"));
+            if *pause {
+                lines.say(Role::Title, &format!("Pause backend {name}?"));
+                let words =
+                    format!("Nobody tries it until it is resumed; {waiting} waiting for it now.");
+                lines.say(Role::Plain, &words);
+            } else {
+                lines.say(Role::Title, &format!("Resume backend {name}?"));
+                lines.say(Role::Label, error.shown().as_str());
+                let words = format!("{waiting} waiting for it: who is due is tried at once.");
+                lines.say(Role::Plain, &words);
+            }
+        }
         Confirm::Order {
             order,
             reach,
             hidden,
             only,
+            cause,
         } => {
             let affected = reach.as_ref().map(|reach| &reach.affected);
-            lines.say(Role::Title, &question(order, affected, only.as_deref()));
+            let whom = if cause.is_some() {
+                "receiver with this cause"
+            } else {
+                "marked receiver"
+            };
+            lines.say(
+                Role::Title,
+                &question(order, affected, only.as_deref(), whom),
+            );
+            if let Some(cause) = cause {
+                lines.say(Role::Label, cause.text.shown().as_str());
+            }
             if let Some(reach) = reach {
                 touched(&mut lines, order, reach, *hidden, only.is_some());
             }
@@ -159,14 +190,21 @@ fn verb(action: Action) -> &'static str {
     }
 }
 
-fn question(order: &Order, affected: Option<&Affected>, only: Option<&Row>) -> String {
+fn question(order: &Order, affected: Option<&Affected>, only: Option<&Row>, whom: &str) -> String {
     let verb = verb(order.action);
     match (only, affected) {
         (Some(row), _) => format!("{verb} receiver {} to {}?", row.id, row.identity.shown()),
         (None, Some(affected)) => {
-            format!("{verb} {}?", counted(affected.total(), "marked receiver"))
+            let total = affected.total();
+            // The plural stands at the receivers, whatever else is said of them.
+            let (many, rest) = whom.split_once("receiver").unwrap_or((whom, ""));
+            let many = counted(total, &format!("{many}receiver"));
+            format!("{verb} {many}{rest}?")
         }
-        (None, None) => format!("{verb} the marked receivers?"),
+        (None, None) => {
+            let whom = whom.replace("receiver", "receivers");
+            format!("{verb} the {whom}?")
+        }
     }
 }
 

@@ -8,10 +8,11 @@ use ratatui::{
 use super::{Pieces, query_line};
 use crate::console::{
     action::{self, Command, Place},
-    state::{Job, Overlay, Phase, Prompt, State, Wanted},
+    state::{Job, Overlay, Phase, Prompt, Screen, State, Wanted},
     text::grouped,
     theme::Role,
 };
+use crate::store::{BackendRow, BackendState};
 
 /// Draws it. Where the terminal's cursor belongs, while a line of text is written here.
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Position> {
@@ -59,12 +60,13 @@ fn hints(state: &State, room: usize) -> Pieces {
     let place = state.place();
     let mut entries: Vec<_> = action::in_place(place)
         .filter(|entry| entry.footer.is_some() && (entry.disabled)(state).is_none())
+        .filter_map(|entry| Some((entry, state.setup.keymap.first(entry)?)))
         .collect();
     loop {
         let mut pieces = Pieces::new(state.setup.theme);
-        for entry in &entries {
+        for (entry, key) in &entries {
             let gap = if pieces.is_empty() { " " } else { "   " };
-            pieces.push(Role::Key, format!("{gap}{}", entry.key()));
+            pieces.push(Role::Key, format!("{gap}{key}"));
             pieces.push(Role::Plain, format!(" {}", hint(state, entry)));
         }
         if pieces.width() <= room {
@@ -73,7 +75,7 @@ fn hints(state: &State, room: usize) -> Pieces {
         let weakest = entries
             .iter()
             .enumerate()
-            .max_by_key(|(_, entry)| entry.footer);
+            .max_by_key(|(_, (entry, _))| entry.footer);
         let Some((weakest, _)) = weakest else {
             return pieces;
         };
@@ -84,9 +86,17 @@ fn hints(state: &State, room: usize) -> Pieces {
 fn hint(state: &State, entry: &action::Entry) -> &'static str {
     match entry.command {
         Command::Range if state.range.is_some() => "end range",
+        Command::Resend if state.screen == Screen::Causes => "resend all",
         Command::Resend if !state.marks.is_empty() => "resend marked",
+        Command::Open if state.screen == Screen::Causes => "its receivers",
+        Command::Open if state.screen == Screen::Overview => "what failed",
+        Command::Pause if state.overview.current(state).is_some_and(is_paused) => "resume",
         _ => entry.hint,
     }
+}
+
+fn is_paused(row: &BackendRow) -> bool {
+    row.state == BackendState::Paused
 }
 
 /// What was last to be said, and how the jobs are going.
@@ -141,8 +151,10 @@ fn progress(state: &State, job: &Job, short: bool) -> Pieces {
             pieces.push(Role::Label, format!("+{} ", state.jobs.len() - 1));
         }
     }
-    if !job.stopping {
-        pieces.push(Role::Key, "x");
+    if !job.stopping
+        && let Some(key) = state.setup.keymap.key(Command::Stop)
+    {
+        pieces.push(Role::Key, key);
         pieces.push(Role::Plain, " stop ");
     }
     pieces

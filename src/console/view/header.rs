@@ -1,16 +1,21 @@
 //! The first line: whose console this is, and how the ways out are.
 
+use chrono::TimeDelta;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::Pieces;
 use crate::{
     console::{
+        clock::age,
         state::State,
         text::{self, grouped},
         theme::Role,
     },
     store::{BackendRow, BackendState, Count},
 };
+
+/// Who has been due for so long is late.
+const LATE: TimeDelta = TimeDelta::minutes(1);
 
 /// The store's path is not worth showing in fewer columns than this.
 const LEAST_PATH: usize = 8;
@@ -22,7 +27,13 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         left.push(Role::Warning, " read-only");
     }
     let room = width.saturating_sub(left.width() + 2);
-    let levels = [Level::Why, Level::Full, Level::Short, Level::Sum];
+    let levels = [
+        Level::Why,
+        Level::Full,
+        Level::Since,
+        Level::Short,
+        Level::Sum,
+    ];
     let right_of = |level| {
         let mut pieces = nobody(state);
         pieces.append(backends(state, level));
@@ -68,6 +79,8 @@ enum Level {
     Why,
     /// Every backend in full.
     Full,
+    /// Without how much goes out and how long the oldest has waited.
+    Since,
     /// Every backend with its state; the others in numbers.
     Short,
     /// How many are up and how many are not.
@@ -120,14 +133,30 @@ fn words(state: &State, backend: &BackendRow, level: Level) -> String {
         (BackendState::Paused, true) if level != Level::Why => "paused (a backup)",
         (state, _) => state.name(),
     };
-    if level == Level::Short || backend.state == BackendState::Up {
+    if level == Level::Short {
         return name.to_owned();
     }
-    let since = state.setup.zone.since(backend.since, state.now);
-    let waiting = match backend.waiting {
+    let traffic = state.traffic_of(&backend.name);
+    let mut waiting = match backend.waiting {
         0 => String::new(),
         waiting => format!(", {} waiting", grouped(waiting)),
     };
+    // Who is due now is taken at once by a way that works: only what lasts is worth a word.
+    let oldest = traffic
+        .and_then(|traffic| traffic.oldest_due)
+        .map(|due| state.now - due)
+        .filter(|late| *late >= LATE && level != Level::Since);
+    if let Some(late) = oldest {
+        waiting += &format!(", oldest {}", age(late));
+    }
+    if backend.state == BackendState::Up {
+        let rate = traffic.map_or(0, |traffic| traffic.rate);
+        if rate > 0 && level != Level::Since {
+            waiting += &format!(", {}/min", grouped(rate));
+        }
+        return format!("{name}{waiting}");
+    }
+    let since = state.setup.zone.since(backend.since, state.now);
     let why = match (level, backend.state) {
         (Level::Why, BackendState::Paused) => format!(": {}", backend.error.shown()),
         _ => String::new(),

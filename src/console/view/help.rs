@@ -53,28 +53,31 @@ pub(super) fn draw(state: &State, help: Help, area: Rect, buffer: &mut Buffer) {
 /// The lines on a screen of this width: the place's own keys first, then those of the others.
 pub(super) fn lines(state: &State, place: Place, width: usize) -> Vec<Pieces> {
     let theme = state.setup.theme;
-    let other = if place == Place::Table {
-        Place::Detail
-    } else {
-        Place::Table
-    };
-    let mut lines = Vec::new();
-    for section in [
-        place,
-        other,
+    let others = [
+        Place::Table,
+        Place::Detail,
+        Place::Causes,
+        Place::Overview,
         Place::Copying,
         Place::Query,
         Place::Prompt,
+        Place::Palette,
         Place::Question,
-    ] {
+    ];
+    let mut lines = Vec::new();
+    let mut told = Vec::new();
+    for section in std::iter::once(place).chain(others.into_iter().filter(|other| *other != place))
+    {
         if !lines.is_empty() {
             lines.push(Pieces::new(theme));
         }
         lines.push(Pieces::new(theme).with(Role::Title, format!(" {}", section.name())));
         for entry in action::in_place(section) {
-            if section == other && entry.places.contains(&place) {
+            // What works in several places is told once, in the first.
+            if told.contains(&entry.command) {
                 continue;
             }
+            told.push(entry.command);
             let why = if section == place {
                 (entry.disabled)(state)
             } else {
@@ -82,14 +85,15 @@ pub(super) fn lines(state: &State, place: Place, width: usize) -> Vec<Pieces> {
             };
             let mut words = entry.help.to_owned();
             if let Some(why) = why {
-                words = format!("{words} Not now: {why}.");
+                words = format!("{words} Not now: {}.", state.setup.keymap.fill(why));
             }
             let role = if why.is_some() {
                 Role::Label
             } else {
                 Role::Plain
             };
-            push(&mut lines, state, &entry.keys(), &words, role, width);
+            let keys = state.setup.keymap.shown(entry);
+            push(&mut lines, state, &keys, &words, role, width);
         }
     }
     lines.push(Pieces::new(theme));

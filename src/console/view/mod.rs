@@ -1,25 +1,29 @@
 //! The state as a screen. No I/O, and no decisions: what is shown is what is known.
 
+mod causes;
 mod confirm;
 mod counts;
 mod detail;
 mod footer;
 mod header;
 mod help;
+mod overview;
+mod palette;
 mod query_line;
 mod table;
 
 use ratatui::{
     Frame,
     buffer::Buffer,
-    layout::Rect,
+    layout::{Position, Rect},
     style::Style,
     text::{Line, Span},
 };
 
 use super::{
+    ascii::in_ascii,
     layout::{Areas, SMALLEST},
-    state::{Overlay, State},
+    state::{Overlay, Screen, State},
     text,
     theme::{Role, Theme},
 };
@@ -39,13 +43,15 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
     footer::draw_notes(state, areas.notes, buffer);
     if let Some(Overlay::Help(help)) = &state.overlay {
         help::draw(state, *help, help_area(&areas), buffer);
+    } else if let Some(Overlay::Palette(looked_for)) = &state.overlay {
+        cursor = Some(palette::draw(state, looked_for, areas.body(), buffer));
     } else {
-        let row = table::draw(state, areas.table, buffer);
+        let row = match state.screen {
+            Screen::Receivers => receivers(state, &areas, buffer),
+            Screen::Causes => causes::draw(state, &areas, buffer),
+            Screen::Overview => overview::draw(state, &areas, buffer),
+        };
         cursor = cursor.or(row);
-        for y in areas.divider.rows() {
-            buffer.set_stringn(y.x, y.y, "│", 1, state.setup.theme.style(Role::Label));
-        }
-        detail::draw(state, &areas, buffer);
         query_line::draw_error(state, &areas, buffer);
         if let Some(Overlay::Confirm(confirm)) = &state.overlay {
             confirm::draw(state, confirm, area, buffer);
@@ -53,9 +59,51 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
         }
     }
     cursor = footer::draw(state, areas.footer, buffer).or(cursor);
+    if state.setup.ascii {
+        in_ascii(buffer);
+    }
     if let Some(position) = cursor {
         frame.set_cursor_position(position);
     }
+}
+
+/// The table and the detail. Where the row under the cursor begins.
+fn receivers(state: &State, areas: &Areas, buffer: &mut Buffer) -> Option<Position> {
+    let row = table::draw(state, areas.table, buffer);
+    for y in areas.divider.rows() {
+        buffer.set_stringn(y.x, y.y, "│", 1, state.setup.theme.style(Role::Label));
+    }
+    detail::draw(state, areas, buffer);
+    row
+}
+
+/// How many causes are seen at once; at least 1, so that arithmetic goes on when none is.
+pub(super) fn causes_lines(state: &State) -> usize {
+    state
+        .areas()
+        .map_or(1, |areas| causes::lines(&areas).max(1))
+}
+
+/// How many lines the overview has, and how many of them are seen.
+pub(super) fn overview_extent(state: &State) -> (usize, usize) {
+    state
+        .areas()
+        .map_or((0, 0), |areas| overview::extent(state, &areas))
+}
+
+/// The first line of the overview that is seen.
+pub(super) fn overview_top(state: &State) -> usize {
+    let (lines, _) = overview_extent(state);
+    state
+        .areas()
+        .map_or(0, |areas| overview::scroll(state, &areas, lines))
+}
+
+/// The first line of the overview to be seen so that its cursor is.
+pub(super) fn overview_scroll(state: &State) -> usize {
+    state
+        .areas()
+        .map_or(0, |areas| overview::scroll_to_cursor(state, &areas))
 }
 
 /// How many lines the help has and how many of them are seen.

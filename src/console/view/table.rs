@@ -121,8 +121,16 @@ fn empty(state: &State, area: Rect, buffer: &mut Buffer) {
     } else if state.table.asked.query.terms.is_empty() {
         "There are no receivers in the store yet."
     } else {
-        "Nothing matches. 1 shows all, / edits the query."
+        &state
+            .setup
+            .keymap
+            .fill("Nothing matches. {show-all} shows all, {query} edits the query.")
     };
+    draw_words(state, role, word, area, buffer);
+}
+
+/// Draws what is said in the place of rows, below the head.
+pub(super) fn draw_words(state: &State, role: Role, word: &str, area: Rect, buffer: &mut Buffer) {
     let indent = 5.min(area.width);
     let line = Rect {
         x: area.x + indent,
