@@ -91,7 +91,7 @@ impl Globals {
         let mut words = "postroom".to_owned();
         for (flag, path) in flags {
             if let Some(path) = path {
-                words += &format!(" {flag} {}", quoted(path));
+                words.extend([" ", flag, " ", &quoted(path)]);
             }
         }
         words

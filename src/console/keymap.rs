@@ -124,35 +124,10 @@ impl Keymap {
                 .map(|key| key.parse())
                 .collect::<Result<Vec<Key>, _>>()
                 .map_err(|why| format!("{name}: {why}"))?;
-            keymap.check(entry, &keys)?;
+            check(entry, &keys)?;
             keymap.changed.insert(entry.command, keys);
         }
         keymap.clash().map_or(Ok(keymap), Err)
-    }
-
-    fn check(&self, entry: &Entry, keys: &[Key]) -> Result<(), String> {
-        let name = entry.name;
-        if entry.command == Command::Yes {
-            return Err(format!(
-                "`{name}` stays `y`: every question says so, and nothing else confirms"
-            ));
-        }
-        if keys.is_empty() && WAYS_OUT.contains(&entry.command) {
-            return Err(format!(
-                "`{name}` needs a key: nothing else leads out of there"
-            ));
-        }
-        let written_in = entry.places.iter().any(|place| place.is_written_in());
-        let letter = keys.iter().find(|key| {
-            let plain = matches!(key.code, KeyCode::Char(_));
-            plain && !key.modifiers.contains(KeyModifiers::CONTROL)
-        });
-        match letter {
-            Some(key) if written_in => Err(format!(
-                "{name}: `{key}` is a letter where text is written; take one with `ctrl-`"
-            )),
-            _ => Ok(()),
-        }
     }
 
     /// What is said of a key that would mean two things in one place.
@@ -208,7 +183,7 @@ impl Keymap {
     /// Words with the keys of the actions that stand in braces there: `{quit} quits` as `q quits`.
     pub fn fill(&self, words: &str) -> String {
         let mut filled = words.to_owned();
-        for entry in TABLE.iter() {
+        for entry in TABLE {
             let name = format!("{{{}}}", entry.name);
             if filled.contains(&name) {
                 let key = self
@@ -218,5 +193,31 @@ impl Keymap {
             }
         }
         filled
+    }
+}
+
+/// Whether an action may have these keys.
+fn check(entry: &Entry, keys: &[Key]) -> Result<(), String> {
+    let name = entry.name;
+    if entry.command == Command::Yes {
+        return Err(format!(
+            "`{name}` stays `y`: every question says so, and nothing else confirms"
+        ));
+    }
+    if keys.is_empty() && WAYS_OUT.contains(&entry.command) {
+        return Err(format!(
+            "`{name}` needs a key: nothing else leads out of there"
+        ));
+    }
+    let written_in = entry.places.iter().any(|place| place.is_written_in());
+    let letter = keys.iter().find(|key| {
+        let plain = matches!(key.code, KeyCode::Char(_));
+        plain && !key.modifiers.contains(KeyModifiers::CONTROL)
+    });
+    match letter {
+        Some(key) if written_in => Err(format!(
+            "{name}: `{key}` is a letter where text is written; take one with `ctrl-`"
+        )),
+        _ => Ok(()),
     }
 }

@@ -44,17 +44,9 @@ fn click(state: &mut State, areas: &Areas, at: Position, out: &mut Out) {
                 overview::point_at(state, view::overview_top(state) + index, out);
             }
         }
-        _ if areas.detail.contains(at) => {
-            if state.focus != Focus::Detail && state.table.cursor.is_some() {
-                state.focus = Focus::Detail;
-                out.draw();
-            }
-        }
+        _ if areas.detail.contains(at) => focus(state, Focus::Detail, out),
         _ if areas.table.contains(at) && !state.table.jumping => {
-            if state.focus != Focus::Table {
-                state.focus = Focus::Table;
-                out.draw();
-            }
+            focus(state, Focus::Table, out);
             let index = line(areas.table.y).map(|line| state.table.top() + line);
             if let (Some(to), Some(from)) = (index, state.table.index())
                 && to < state.table.rows.len()
@@ -63,5 +55,12 @@ fn click(state: &mut State, areas: &Areas, at: Position, out: &mut Out) {
             }
         }
         _ => {}
+    }
+}
+
+fn focus(state: &mut State, focus: Focus, out: &mut Out) {
+    if state.focus != focus && state.table.cursor.is_some() {
+        state.focus = focus;
+        out.draw();
     }
 }

@@ -210,18 +210,17 @@ fn draw_one(state: &State, row: &CauseRow, index: usize, area: Rect, buffer: &mu
     if let Some(line) = lines.next() {
         let zone = state.setup.zone;
         let since = |at| zone.since(at, state.now);
-        let mut words = format!(
-            " first {}, last {}, sample {}",
+        let said = |before: &str, text: Option<&Text>| {
+            text.map_or_else(String::new, |text| format!("{before}{}", text.shown()))
+        };
+        let words = format!(
+            " first {}, last {}, sample {}{}{}",
             since(row.first_seen),
             since(row.last_seen),
-            row.sample
+            row.sample,
+            said(", at ", row.server.as_ref()),
+            said(", ", row.phase.as_ref())
         );
-        if let Some(server) = &row.server {
-            words += &format!(", at {}", server.shown());
-        }
-        if let Some(phase) = &row.phase {
-            words += &format!(", {}", phase.shown());
-        }
         Pieces::new(theme)
             .with(Role::Label, words)
             .draw(line, buffer);

@@ -147,12 +147,12 @@ fn words(state: &State, backend: &BackendRow, level: Level) -> String {
         .map(|due| state.now - due)
         .filter(|late| *late >= LATE && level != Level::Since);
     if let Some(late) = oldest {
-        waiting += &format!(", oldest {}", age(late));
+        waiting.extend([", oldest ", &age(late)]);
     }
     if backend.state == BackendState::Up {
         let rate = traffic.map_or(0, |traffic| traffic.rate);
         if rate > 0 && level != Level::Since {
-            waiting += &format!(", {}/min", grouped(rate));
+            waiting.extend([", ", &grouped(rate), "/min"]);
         }
         return format!("{name}{waiting}");
     }

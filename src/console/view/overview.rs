@@ -144,16 +144,13 @@ fn wide_cells(state: &State, traffic: Option<&Traffic>, widest: bool) -> String 
     };
     let oldest = traffic.oldest_due.filter(|due| *due <= state.now);
     let oldest = oldest.map_or_else(|| "—".to_owned(), |due| age(state.now - due));
-    let mut cells = format!(
-        "  {}  {:>8}",
-        fitted(&oldest, 12, false),
-        grouped(traffic.rate)
-    );
+    let (oldest, rate) = (fitted(&oldest, 12, false), grouped(traffic.rate));
+    let (failed, error) = (grouped(traffic.failed), grouped(traffic.error));
     if widest {
-        let (failed, error) = (grouped(traffic.failed), grouped(traffic.error));
-        cells += &format!(" {failed:>10} {error:>10}");
+        format!("  {oldest}  {rate:>8} {failed:>10} {error:>10}")
+    } else {
+        format!("  {oldest}  {rate:>8}")
     }
-    cells
 }
 
 fn role(row: &BackendRow) -> Role {
@@ -201,12 +198,12 @@ fn day(state: &State, width: usize, lines: &mut Vec<Pieces>) {
         );
     }
     let end = state.setup.zone.hour_end(state.now);
-    let mut scale = String::new();
-    for hour in (0..HOURS).step_by(4) {
-        let from = end - chrono::TimeDelta::hours((HOURS - hour) as i64);
-        let width = 4 * step;
-        scale += &format!("{:<width$}", format!("{:02}", state.setup.zone.hour(from)));
-    }
+    let width = 4 * step;
+    let scale: String = (0..HOURS)
+        .step_by(4)
+        .map(|hour| end - chrono::TimeDelta::hours((HOURS - hour) as i64))
+        .map(|from| fitted(&format!("{:02}", state.setup.zone.hour(from)), width, false))
+        .collect();
     lines.push(Pieces::new(theme).with(Role::Label, format!("          {scale}")));
     lines.push(Pieces::new(theme));
 }
