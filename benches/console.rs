@@ -19,13 +19,10 @@ use std::{
 use chrono::Utc;
 use postroom::{
     console::{
-        clock::Zone,
         effect::{Effect, Event},
-        keymap::Keymap,
         question::Source as _,
         source::StoreSource,
         state::{Setup, State},
-        theme::Theme,
         update::{start, update},
         view::view,
     },
@@ -121,13 +118,7 @@ impl Driven {
         };
         let setup = Setup {
             store: DisplayText::line("postroom.db"),
-            read_only: false,
-            types: [].into(),
-            zone: Zone::Local,
-            theme: Theme::Default,
-            ascii: false,
-            keymap: Keymap::default(),
-            program: "postroom".to_owned(),
+            ..Setup::default()
         };
         let mut driven = Self {
             state: State::new(setup, SIZE, Utc::now()),
@@ -342,6 +333,10 @@ fn whole_process(store: &Path) -> Vec<Figure> {
             starts[RUNS / 2].as_secs_f64() * 1e3,
             "< 60, large ≤ 1.3 × small",
         ),
-        ("resident memory afterwards, MiB", console.resident(), "< 64"),
+        (
+            "resident memory afterwards, MiB",
+            console.resident(),
+            "< 64",
+        ),
     ]
 }

@@ -178,6 +178,31 @@ fn a_folder_left_behind_is_served_again_on_its_port() {
 }
 
 #[test]
+fn causes_that_the_config_of_a_folder_merges_are_one_when_it_is_served_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let causes = |demo: &Demo| {
+        let reader = demo.store().reader().unwrap();
+        let causes = reader.causes(&Query::default(), 1000).unwrap();
+        let temporary = causes.iter().filter(|row| row.text.raw().starts_with("45"));
+        (
+            temporary.count(),
+            causes.iter().map(|row| row.count).sum::<u64>(),
+        )
+    };
+    let demo = Demo::create(folder.path()).unwrap();
+    let hidden = ProgressBar::hidden();
+    demo.direct(700, Utc::now(), &hidden).unwrap();
+    let before = causes(&demo);
+    assert!(before.0 > 1, "{before:?}");
+    let path = demo.config_path();
+    drop(demo);
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config + "\n[causes]\nmerge = [\"45*\"]\n").unwrap();
+    let again = Demo::open(folder.path()).unwrap();
+    assert_eq!(causes(&again), (1, before.1));
+}
+
+#[test]
 fn the_command_leaves_a_folder_that_every_other_command_understands() {
     let folder = tempfile::tempdir().unwrap();
     let postroom = |arguments: &[&str]| {

@@ -11,12 +11,10 @@ use std::{
 use mail_parser::MessageParser;
 use postroom::{
     console::{
-        clock::Zone,
         effect::{Effect, Event},
         question::Source as _,
         source::StoreSource,
         state::{Setup as Look, State},
-        theme::Theme,
         update::{start, update},
         view::view,
     },
@@ -560,10 +558,8 @@ impl Console {
         let store = Store::open_read_only(&postroom.store_path()).unwrap();
         let look = Look {
             store: DisplayText::line(HOSTILE),
-            read_only: false,
             types: [(HOSTILE.to_owned(), HOSTILE.to_owned())].into(),
-            zone: Zone::Local,
-            theme: Theme::Default,
+            ..Look::default()
         };
         let now = "2026-11-22T12:00:00Z".parse().unwrap();
         let mut console = Self {

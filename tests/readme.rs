@@ -11,8 +11,6 @@ use postroom::{
     config::Config,
     console::{
         action::{self, Place},
-        clock::Zone,
-        keymap::Keymap,
         state::{Help, Overlay, Setup as Console, State as ConsoleState},
         theme::Theme,
         view::view,
@@ -131,13 +129,8 @@ fn the_keys_are_those_of_the_console() {
 fn the_signs_are_those_of_the_consoles_help() {
     let console = Console {
         store: DisplayText::line("postroom.db"),
-        read_only: false,
-        types: [].into(),
-        zone: Zone::Local,
         theme: Theme::Monochrome,
-        ascii: false,
-        keymap: Keymap::default(),
-        program: "postroom".to_owned(),
+        ..Console::default()
     };
     let size = Size::new(200, 200);
     let now = Utc.timestamp_opt(0, 0).unwrap();

@@ -87,7 +87,7 @@ impl Demo {
             format!("the demo's mail server cannot listen on {addr}; is it running already?")
         })?;
         Ok(Self {
-            store: Arc::new(Store::open(&folder.join(STORE))?),
+            store: Arc::new(Store::open(&folder.join(STORE))?.merging(&config.causes.merge)?),
             server,
             folder: Folder::Kept(folder.to_owned()),
             config,

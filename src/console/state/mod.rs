@@ -67,6 +67,22 @@ pub struct Setup {
     pub program: String,
 }
 
+impl Default for Setup {
+    /// What a console without a config begins with, on a store without a name.
+    fn default() -> Self {
+        Self {
+            store: DisplayText::line(""),
+            read_only: false,
+            types: BTreeMap::new(),
+            zone: Zone::Local,
+            theme: Theme::Default,
+            ascii: false,
+            keymap: Keymap::default(),
+            program: "postroom".to_owned(),
+        }
+    }
+}
+
 /// What fills the screen, between its first lines and its last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Screen {

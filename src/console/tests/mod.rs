@@ -65,13 +65,9 @@ fn now() -> Timestamp {
 fn setup() -> Setup {
     Setup {
         store: DisplayText::line("/var/lib/postroom/postroom.db"),
-        read_only: false,
         types: [("comment".to_owned(), "Comment or delivery".to_owned())].into(),
         zone: Zone::Fixed(FixedOffset::east_opt(3600).unwrap()),
-        theme: Theme::Default,
-        ascii: false,
-        keymap: Keymap::default(),
-        program: "postroom".to_owned(),
+        ..Setup::default()
     }
 }
 
