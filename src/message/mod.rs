@@ -17,7 +17,7 @@ pub use cause::Cause;
 pub use content::{Body, Content};
 pub(crate) use html::html_as_text;
 pub use id::{AttemptId, CauseId, ContentId, JobId, MessageId, ReceiverId};
-pub use parse::{BackendFacts, SubmissionError, SubmitDefaults};
+pub use parse::{BackendFacts, Envelope, SubmissionError, SubmitDefaults, addressees};
 pub(crate) use parse::{LONGEST_HEADER_NAME, OWN_HEADERS, is_language};
 pub use receiver::{Delivery, Message, Receiver};
 pub use report::{Failure, Report};

@@ -2,6 +2,7 @@
 
 mod body;
 mod fields;
+mod mail;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,6 +15,8 @@ use crate::suggest::did_you_mean;
 use body::Contents;
 pub(crate) use body::is_language;
 use fields::{Fields, Wrong};
+
+pub use mail::{Envelope, addressees};
 
 /// What a submission may leave out, and what it may name: taken from the config.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -178,18 +178,7 @@ fn raw(
             "is no message: it begins with headers, then an empty line, then the body (RFC 5322)",
         ));
     }
-    let headers = MessageParser::new()
-        .with_minimal_headers()
-        .parse_headers(bytes.as_slice())
-        .unwrap_or_default();
-    let own = headers.from().and_then(|from| from.first());
-    let own = own.and_then(|from| Some((from.name(), from.address()?)));
-    // What a stranger's program wrote there need not be an address: then From is whom the submitter or the backend names.
-    let own = own.and_then(|(name_of, address)| {
-        let address = address.parse::<Address>().ok()?;
-        let name_of = name_of.map(visible).filter(|name| !name.is_empty());
-        Some(Mailbox::new(name_of, address))
-    });
+    let (subject, own) = subject_and_from(&bytes);
     if let (Some(own), Some(given)) = (&own, &given_from)
         && in_header(given).is_ok_and(|given| given.email != own.email)
     {
@@ -199,7 +188,6 @@ fn raw(
         );
         return Err(fields.wrong("from", &why));
     }
-    let subject = headers.subject().map(visible).unwrap_or_default();
     Ok(Contents {
         by_language: vec![(
             language.to_owned(),
@@ -211,6 +199,22 @@ fn raw(
         raw: true,
         from: own.map(|own| own.to_string()).or(given_from),
     })
+}
+
+/// What the header of a whole message says. What a stranger's program wrote into From need not be an address: then it is `None`.
+pub(super) fn subject_and_from(message: &[u8]) -> (String, Option<Mailbox>) {
+    let headers = MessageParser::new()
+        .with_minimal_headers()
+        .parse_headers(message)
+        .unwrap_or_default();
+    let own = headers.from().and_then(|from| from.first());
+    let own = own.and_then(|from| {
+        let address = from.address()?.parse::<Address>().ok()?;
+        let name = from.name().map(visible).filter(|name| !name.is_empty());
+        Some(Mailbox::new(name, address))
+    });
+    let subject = headers.subject().map(visible).unwrap_or_default();
+    (subject, own)
 }
 
 /// A name and a colon (RFC 5322 2.2).
@@ -225,7 +229,7 @@ fn begins_with_a_header(bytes: &[u8]) -> bool {
 }
 
 /// A decoded header on one line: an encoded word can hide line ends, which are for showing only here.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     text.split(char::is_control)
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
@@ -233,7 +237,7 @@ fn visible(text: &str) -> String {
 }
 
 /// CRLF at every line end (RFC 5321 2.3.8): a bare CR or LF becomes one.
-fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn with_crlf(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
     let mut rest = bytes.iter().copied().peekable();
     while let Some(byte) = rest.next() {
