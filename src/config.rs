@@ -6,6 +6,7 @@
 
 mod backend;
 mod console;
+mod listen;
 mod places;
 mod values;
 
@@ -20,7 +21,7 @@ use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 use toml::{Spanned, de::DeTable};
 
-use crate::{duration, message::DisplayText, size, suggest::did_you_mean};
+use crate::{duration, inbound::ListenSettings, message::DisplayText, size, suggest::did_you_mean};
 
 use places::{Places as _, key_in, named};
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[backends.NAME]`
     pub backends: BTreeMap<String, Backend>,
+    /// `[listen.smtp]`; without it nobody listens.
+    pub listen_smtp: Option<ListenSettings>,
     /// `[causes]`
     pub causes: Causes,
     /// `[retention]`
@@ -266,6 +269,7 @@ impl Config {
             },
             delivery: file.delivery,
             backends: BTreeMap::new(),
+            listen_smtp: None,
             causes: file.causes,
             retention: file.retention,
             status: file.status,
@@ -281,6 +285,13 @@ impl Config {
                     fail(line, format!("[backends.{name}]: {why}"))
                 })?;
             config.backends.insert(name, backend);
+        }
+        if let Some(keys) = file.listen.smtp {
+            let settings = listen::smtp(keys, base).map_err(|why| {
+                let line = line_of(&["listen", "smtp"], &why);
+                fail(line, format!("[listen.smtp]: {why}"))
+            })?;
+            config.listen_smtp = Some(settings);
         }
         config
             .check()
@@ -312,6 +323,7 @@ struct File {
     store: Store,
     delivery: Delivery,
     backends: BTreeMap<String, Spanned<toml::Table>>,
+    listen: listen::Listen,
     causes: Causes,
     retention: Retention,
     status: Status,

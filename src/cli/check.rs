@@ -170,7 +170,9 @@ fn secrets(config: &Config) -> Finding {
     let named = config
         .backends
         .iter()
-        .flat_map(|(name, backend)| secrets_of(backend).map(move |source| (name, source)));
+        .flat_map(|(name, backend)| secrets_of(backend).map(move |source| (name.as_str(), source)));
+    let listens = config.listen_smtp.iter().flat_map(|listen| &listen.users);
+    let named = named.chain(listens.map(|(_, source)| ("listen.smtp", source)));
     for (name, source) in named {
         match (source, source.check()) {
             (SecretSource::Env(variable), Err(_)) => well.push(format!(

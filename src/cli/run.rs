@@ -15,11 +15,12 @@ use super::{
     deliver::words,
     engine::{Foreground, PATIENCE, stopping},
     notify::{self, Notify},
-    ways::{limits, ways},
+    ways::{limits, listening, ways},
 };
 use crate::{
     config::Config,
     delivery::{Engine, Tally, Way, Work},
+    inbound::{self, Listener},
     store::{BackendState, Keeper, Retention, Store},
 };
 
@@ -38,7 +39,7 @@ const SUMMARY: Duration = Duration::from_secs(60);
 /// What another process submits goes out within a second. SIGTERM and Ctrl-C wait up to 30 seconds for answers under way; a second one ends at
 /// once.
 ///
-/// What `[retention]` in the config says goes is deleted.
+/// What `[retention]` in the config says goes is deleted. At the address of `[listen.smtp]` applications hand mails over.
 ///
 /// SIGHUP reads the config again. When something is wrong with it the log says what, and nothing changes. Else everything from then on goes as it
 /// says, and what is under way is still waited for. Only the store cannot be changed so.
@@ -56,13 +57,19 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     flag::register(SIGHUP, Arc::clone(&hung_up)).context("cannot listen for signals")?;
     let config = globals.config()?;
     let foreground = Foreground::open(globals, &config, "run", Work::Forever)?;
-    let engine = foreground.engine(&config, ways(&config)?)?;
+    let ways = ways(&config)?;
+    let listener = listening(&config)?
+        .map(|settings| listen(&foreground.store, settings))
+        .transpose()?;
+    let engine = foreground.engine(&config, ways)?;
     let keeper = keeper(&foreground.store, &config)?;
     let mut service = Service {
         globals,
         foreground: &foreground,
         config,
         engines: vec![engine],
+        listener,
+        leaving: Vec::new(),
         keeper,
         ended: Tally::default(),
         notify: Notify::from_environment(),
@@ -90,12 +97,23 @@ fn keeper(store: &Arc<Store>, config: &Config) -> anyhow::Result<Keeper> {
     Ok(Keeper::start(store, retention)?)
 }
 
+fn listen(store: &Arc<Store>, settings: inbound::Settings) -> anyhow::Result<Listener> {
+    let address = settings.address();
+    Listener::start(store, settings).with_context(|| {
+        format!("[listen.smtp]: cannot listen at {address} (is another program there?)")
+    })
+}
+
 struct Service<'a> {
     globals: &'a Globals,
     foreground: &'a Foreground,
     config: Config,
     /// The last one takes up work; those before it wait for answers.
     engines: Vec<Engine>,
+    /// Takes mails over.
+    listener: Option<Listener>,
+    /// Those that only let their clients finish.
+    leaving: Vec<Listener>,
     /// Deletes what `[retention]` says.
     keeper: Keeper,
     /// What came of those that have ended.
@@ -109,6 +127,9 @@ impl Service<'_> {
         let names: Vec<_> = self.config.backends.keys().map(String::as_str).collect();
         let store = &self.foreground.store;
         tracing::info!(store = %store.path().display(), backends = names.join(", "), "delivering");
+        if let Some(listener) = &self.listener {
+            tracing::info!(address = %listener.address(), "taking mails over by SMTP");
+        }
         for limit in limits(&self.config) {
             tracing::info!("{limit}");
         }
@@ -141,14 +162,25 @@ impl Service<'_> {
                 Err(error) => tracing::error!(%error, "the engine of the old config failed"),
             }
         }
-        Ok(self.engines.is_empty().then_some(self.ended))
+        self.leaving.retain(|listener| !listener.is_done());
+        let over = self.engines.is_empty() && self.leaving.is_empty();
+        Ok(over.then_some(self.ended))
     }
 
-    fn stop(&self) {
+    fn stop(&mut self) {
         tracing::info!("{}", stopping());
         notify::stopping();
+        self.leave(PATIENCE);
         for engine in &self.engines {
             engine.stop_within(PATIENCE);
+        }
+    }
+
+    /// Nobody is taken in any more; those who are in the middle of a message have so long to finish it.
+    fn leave(&mut self, patience: Duration) {
+        if let Some(mut listener) = self.listener.take() {
+            listener.stop_within(patience);
+            self.leaving.push(listener);
         }
     }
 
@@ -156,12 +188,21 @@ impl Service<'_> {
     fn reload(&mut self) {
         notify::reloading();
         let new = self.look_again().and_then(|(config, ways)| {
+            let door = self.door(listening(&config)?)?;
             let engine = self.foreground.engine(&config, ways)?;
             let keeper = keeper(&self.foreground.store, &config)?;
-            Ok((config, engine, keeper))
+            Ok((config, engine, keeper, door))
         });
         match new {
-            Ok((config, engine, keeper)) => {
+            Ok((config, engine, keeper, door)) => {
+                match (door, &self.listener) {
+                    (Door::Same(settings), Some(listener)) => listener.go_by(*settings),
+                    (Door::Same(_) | Door::None, _) => self.leave(PATIENCE),
+                    (Door::New(listener), _) => {
+                        self.leave(PATIENCE);
+                        self.listener = Some(listener);
+                    }
+                }
                 // Those before it wait already.
                 if let Some(old) = self.engines.last() {
                     old.stop_within(DRAIN);
@@ -178,6 +219,17 @@ impl Service<'_> {
             }
         }
         notify::ready();
+    }
+
+    /// Where mails are taken over from now on. At the same address the listener stays, so that nobody finds it closed.
+    fn door(&self, settings: Option<inbound::Settings>) -> anyhow::Result<Door> {
+        Ok(match (settings, &self.listener) {
+            (None, _) => Door::None,
+            (Some(settings), Some(listener)) if listener.is_at(&settings) => {
+                Door::Same(settings.into())
+            }
+            (Some(settings), _) => Door::New(listen(&self.foreground.store, settings)?),
+        })
     }
 
     fn look_again(&self) -> anyhow::Result<(Config, Vec<Way>)> {
@@ -200,6 +252,14 @@ impl Service<'_> {
         let ways = ways(&config)?;
         Ok((config, ways))
     }
+}
+
+/// Where mails are taken over after a reload.
+enum Door {
+    None,
+    /// Where they were, by these settings.
+    Same(Box<inbound::Settings>),
+    New(Listener),
 }
 
 /// What the log says now and then, since it has no line per success.

@@ -8,6 +8,7 @@ use crate::{
     backend::{Credentials, Dkim, FileBackend, Proof, SecretSource, Sendmail, Smtp, SmtpSettings},
     config::{self, Backend, Config, Kind},
     delivery::{self, Direct, Policy, Way},
+    inbound,
     message::{BackendFacts, SubmitDefaults, Text},
 };
 
@@ -26,6 +27,22 @@ pub(super) fn submit_defaults(config: &Config) -> SubmitDefaults {
             .map(|(name, backend)| (name.clone(), facts(backend)))
             .collect(),
     }
+}
+
+/// The From of a mail that has none and whose sender says nothing either: the default backend's.
+pub(super) fn default_from(config: &Config) -> Option<&str> {
+    config.backends.get(config.default_backend()?)?.from()
+}
+
+/// What the listener goes by, if there is to be one.
+pub(super) fn listening(config: &Config) -> anyhow::Result<Option<inbound::Settings>> {
+    let Some(listen) = &config.listen_smtp else {
+        return Ok(None);
+    };
+    let from = default_from(config).map(str::to_owned);
+    let settings = inbound::Settings::new(listen.clone(), submit_defaults(config), from)
+        .context("[listen.smtp] cannot be used")?;
+    Ok(Some(settings))
 }
 
 /// Every configured way out with its rules.

@@ -1,5 +1,6 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc};
 
+use base64::Engine as _;
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
@@ -35,6 +36,24 @@ impl Certificate {
             .with_single_cert(vec![self.der.clone()], key)
             .unwrap();
         Arc::new(config)
+    }
+
+    /// The certificate and the key as files that a server's config names: PEM, the key closed to others.
+    pub fn files(&self) -> (PathBuf, PathBuf) {
+        let key = self.folder.path().join("key.pem");
+        let der = base64::engine::general_purpose::STANDARD.encode(&self.key);
+        let lines: Vec<_> = der
+            .as_bytes()
+            .chunks(64)
+            .map(String::from_utf8_lossy)
+            .collect();
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            lines.join("\n")
+        );
+        std::fs::write(&key, pem).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        (self.ca_file(), key)
     }
 
     /// What a client that trusts it, and nothing else, needs.
