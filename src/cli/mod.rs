@@ -31,6 +31,7 @@ mod prompt;
 mod receiver;
 mod resend_failed;
 mod run;
+mod sendmail;
 mod show;
 mod status;
 mod submit;
@@ -73,6 +74,7 @@ enum Command {
     Demo(demo::Args),
     Init(init::Args),
     Submit(submit::Args),
+    Sendmail(sendmail::Args),
     Deliver(deliver::Args),
     Run(run::Args),
     List(list::Args),
@@ -100,7 +102,14 @@ static VERSION: LazyLock<String> =
 
 /// Reads the arguments, does what they say, and tells on stderr what went wrong.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<_> = arguments.into_iter().collect();
+    let mut arguments: Vec<_> = arguments.into_iter().collect();
+    if arguments
+        .first()
+        .is_some_and(|program| sendmail::is_meant(program))
+    {
+        // All that follows is for it alone.
+        arguments.splice(1..1, ["sendmail".into(), "--".into()]);
+    }
     let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return error::usage(error, &arguments, purpose_of(&arguments)),
@@ -167,6 +176,7 @@ fn run(Cli { globals, command }: Cli) -> Exit {
         Command::Demo(args) => demo::run(&globals, &args),
         Command::Init(args) => init::run(&globals, &args),
         Command::Submit(args) => submit::run(&globals, &args),
+        Command::Sendmail(args) => Ok(sendmail::run(&globals, &args)),
         Command::Deliver(args) => deliver::run(&globals, &args),
         Command::Run(args) => run::run(&globals, &args),
         Command::List(args) => list::run(&globals, &args),
