@@ -14,10 +14,11 @@ use crate::message::{Reason, ReceiverId, State};
 const WINDOW: usize = 5_000;
 
 /// The receivers that an action was found to touch, each with the state it had, newest first.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Chosen {
     pub(super) action: Action,
     would: Affected,
+    claimed: u64,
     first: i64,
     last: i64,
     /// For each the distance from the one before (LEB128), and the state.
@@ -29,6 +30,7 @@ impl Chosen {
         Self {
             action,
             would: Affected::default(),
+            claimed: 0,
             first: 0,
             last: 0,
             bytes: Vec::new(),
@@ -38,6 +40,23 @@ impl Chosen {
     /// What the action would touch, and what it would leave alone.
     pub fn would(&self) -> &Affected {
         &self.would
+    }
+
+    /// How many of those it would touch an engine has claimed, and not begun to send: it lets go of them.
+    pub fn claimed(&self) -> u64 {
+        self.claimed
+    }
+
+    /// How many of those it would touch have this reason.
+    pub fn having(&self, reason: Reason) -> u64 {
+        self.iter()
+            .filter(|(_, state)| state.reason() == reason)
+            .count() as u64
+    }
+
+    /// The first of those it would touch, newest first.
+    pub fn first(&self, most: usize) -> Vec<ReceiverId> {
+        self.iter().take(most).map(|(id, _)| id).collect()
     }
 
     fn push(&mut self, id: ReceiverId, state: State) {
@@ -81,7 +100,7 @@ impl Reader {
             let mut walk = Walk::new(target);
             while let Some(ids) = walk.next(conn)? {
                 let mut statement = conn.prepare_cached(
-                    "SELECT id, state, phase IS 2 FROM receiver WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
+                    "SELECT id, state, phase IS 2, engine IS NOT NULL FROM receiver WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
                 )?;
                 let mut rows = statement.query([id_list(ids.iter().copied())])?;
                 while let Some(row) = rows.next()? {
@@ -90,6 +109,7 @@ impl Reader {
                         chosen.would.armed += 1;
                     } else if action.applies_to(state) {
                         chosen.would.touch(state);
+                        chosen.claimed += u64::from(row.get::<_, bool>(3)?);
                         chosen.push(id, state);
                     } else {
                         chosen.would.not_applicable += 1;

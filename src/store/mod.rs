@@ -47,6 +47,7 @@ mod submit;
 mod traffic;
 mod upkeep;
 mod window;
+mod words;
 
 use std::{
     fmt::Write as _,
@@ -78,6 +79,7 @@ pub use sort::{By, Place, Sort};
 pub use submit::Receipt;
 pub use traffic::{HOURS, Traffic, Tries};
 pub use upkeep::Upkeep;
+pub use words::Words;
 
 use crate::{fail, message::Timestamp};
 use half::Half;

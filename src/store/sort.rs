@@ -3,7 +3,7 @@
 //! Each is a sequence of groups, walked one after the other: by type that is one type after the other, each newest first; by the time of sending,
 //! those that have one and then those that have none. So every order comes down to walks by the id or by a time.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use rusqlite::Connection;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// An order, and its direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sort {
     /// By what.
     pub by: By,
@@ -84,6 +84,13 @@ pub struct Place {
     status: Status,
 }
 
+impl Place {
+    /// Whose place it is.
+    pub fn id(&self) -> ReceiverId {
+        self.id
+    }
+}
+
 impl From<&Row> for Place {
     fn from(row: &Row) -> Self {
         Self {
@@ -140,6 +147,48 @@ impl Group {
 }
 
 impl Sort {
+    /// Which of two places comes first.
+    pub fn compare(self, one: &Place, other: &Place) -> Ordering {
+        let turned = |order: Ordering| {
+            if self.reversed {
+                order.reverse()
+            } else {
+                order
+            }
+        };
+        let by = match self.by {
+            By::Id => Ordering::Equal,
+            By::Created => turned(other.created_at.cmp(&one.created_at)),
+            By::Sent => match (one.sent_at, other.sent_at) {
+                (Some(one), Some(other)) => turned(other.cmp(&one)),
+                (one, other) => one.is_none().cmp(&other.is_none()),
+            },
+            By::Type => turned(one.kind.cmp(&other.kind)),
+            By::Status => turned((one.status as usize).cmp(&(other.status as usize))),
+        };
+        by.then_with(|| {
+            if self.descending() {
+                other.id.cmp(&one.id)
+            } else {
+                one.id.cmp(&other.id)
+            }
+        })
+    }
+
+    /// How far a place is on the way from one to another, 0 to 1, by what the order goes by: ids or times, however many receivers lie between. `None`
+    /// where that says nothing.
+    pub fn along(self, first: &Place, last: &Place, place: &Place) -> Option<f64> {
+        let at = |place: &Place| match self.by {
+            By::Id => Some(place.id.0),
+            By::Created => Some(millis(place.created_at)),
+            By::Sent => place.sent_at.map(millis),
+            By::Type | By::Status => None,
+        };
+        let (first, last, place) = (at(first)?, at(last)?, at(place)?);
+        let (way, whole) = ((place - first) as f64, (last - first) as f64);
+        (first != last).then(|| (way / whole).clamp(0.0, 1.0))
+    }
+
     /// The groups, in this order.
     pub(super) fn groups(self, conn: &Connection) -> rusqlite::Result<Vec<Group>> {
         let group = |walk, common| Group { walk, common };
