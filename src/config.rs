@@ -21,7 +21,14 @@ use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 use toml::{Spanned, de::DeTable};
 
-use crate::{duration, inbound::ListenSettings, message::DisplayText, size, suggest::did_you_mean};
+use crate::{
+    duration,
+    inbound::ListenSettings,
+    message::DisplayText,
+    query::{Context, Query},
+    size,
+    suggest::did_you_mean,
+};
 
 use places::{Places as _, key_in, named};
 
@@ -54,6 +61,8 @@ pub struct Config {
     pub console: Console,
     /// `[keys]`: the console's keys by the name of the action.
     pub keys: BTreeMap<String, Keys>,
+    /// `[queries]`: queries by name, which the console offers.
+    pub queries: BTreeMap<String, String>,
 }
 
 /// `[store]`
@@ -276,6 +285,7 @@ impl Config {
             types: file.types,
             console: file.console,
             keys: file.keys,
+            queries: file.queries,
         };
         for (name, section) in file.backends {
             let line = line_at(section.span().start);
@@ -296,6 +306,13 @@ impl Config {
         config
             .check()
             .map_err(|why| fail(line_of(&["delivery"], &why), why))?;
+        for (name, query) in &config.queries {
+            Query::parse(query, &Context::local()).map_err(|error| {
+                let why = format!("{name}: {error}");
+                let line = line_of(&["queries"], &why);
+                fail(line, format!("[queries]: {why}"))
+            })?;
+        }
         Ok(config)
     }
 
@@ -330,6 +347,7 @@ struct File {
     types: BTreeMap<String, String>,
     console: Console,
     keys: BTreeMap<String, Keys>,
+    queries: BTreeMap<String, String>,
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
