@@ -72,6 +72,7 @@ fn a_receiver_in_json_has_the_keys_that_scripts_rely_on() {
     assert_eq!(shown["message_status"], "sent");
     assert_eq!(shown["content"]["subject"], "About b");
     assert_eq!(shown["attempts"][0]["number"], 1);
+    assert_eq!(shown["attempts"][0]["reply"], json!(null));
     for key in [
         "started_at",
         "ended_at",
@@ -771,6 +772,8 @@ fn wrong_usage_suggests_what_was_meant() {
     assert!(!ran.stderr.contains("query"), "{ran:?}");
     let ran = postroom.run(&["console"]).exit(2);
     assert!(ran.stderr.contains("needs a terminal"), "{ran:?}");
+    let ran = postroom.run(&["demo"]).exit(2);
+    assert!(ran.stderr.contains("--seed-only DIR"), "{ran:?}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::{
     Exit,
     console::{needs_terminal, open},
     context::{Globals, quoted},
+    error::Usage,
     output::say,
     progress::progress,
     ways::ways,
@@ -42,7 +43,9 @@ pub(super) struct Args {
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     if args.seed_only.is_none() {
-        needs_terminal()?;
+        needs_terminal().map_err(|_| {
+            Usage("the demo opens the console, which needs a terminal; `postroom demo --seed-only DIR` needs none".to_owned())
+        })?;
     }
     let demo = match (&args.dir, &args.seed_only) {
         (Some(dir), _) => Demo::open(dir)?,

@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// How to write them
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
-    /// Which columns [default: what Devilry's list shows, as far as the terminal is wide; everything in json]
+    /// Which columns, by these names or those of json [default: what Devilry's list shows, as far as the terminal is wide; everything in json]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', action = ArgAction::Set)]
     columns: Option<Vec<Column>>,
     /// How many at most; 0 is all

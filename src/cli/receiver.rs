@@ -164,7 +164,8 @@ impl<'a> From<&'a Attempt> for AttemptJson<'a> {
             cause: attempt.cause.map(|cause| cause.0),
             traceback: raw(&attempt.traceback),
             transcript: raw(&attempt.transcript),
-            reply: raw(&attempt.reply),
+            // A folder or a program takes a message without a word.
+            reply: raw(&attempt.reply).filter(|reply| !reply.is_empty()),
             by: attempt.by.raw(),
             late: raw(&attempt.late),
         }

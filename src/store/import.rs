@@ -21,12 +21,12 @@ use crate::message::{Content, MessageId, Outcome, ReceiverId, State, Status, Tim
 const SLICE: Duration = Duration::from_millis(20);
 
 /// A content ready to be written; made away from the store's thread, since packing costs more than writing.
-pub struct Words {
+pub struct PackedContent {
     subject: String,
     packed: codec::Packed,
 }
 
-impl Words {
+impl PackedContent {
     /// Packs it.
     pub fn new(content: &Content) -> Result<Self, serde_json::Error> {
         Ok(Self {
@@ -65,7 +65,7 @@ pub struct ImportedReceiver {
     /// The language of its words.
     pub language: String,
     /// What it says.
-    pub words: Words,
+    pub words: PackedContent,
     /// Its data.
     pub metadata: Value,
     /// When it was made.

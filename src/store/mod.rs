@@ -66,7 +66,7 @@ pub use chosen::Chosen;
 pub use claim::{Claim, Scope, Standing};
 pub use clean::{KEYS_KEPT, Unused};
 pub use error::StoreError;
-pub use import::{Import, ImportedMessage, ImportedReceiver, Taken, Words};
+pub use import::{Import, ImportedMessage, ImportedReceiver, PackedContent, Taken};
 pub use ledger::{ArmRequest, Ledger, Next, Record, Settlement};
 pub use model::{
     Action, Affected, Anchor, AuditEntry, BackendRow, BackendState, CauseRow, Count, Counts,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     message::{Body, Content, Outcome, State, Timestamp, html_as_text, is_language},
-    store::{ImportedMessage, ImportedReceiver, SeedAttempt, Words},
+    store::{ImportedMessage, ImportedReceiver, PackedContent, SeedAttempt},
 };
 
 /// The one type of receivers there is.
@@ -129,7 +129,7 @@ impl<'a> Converter<'a> {
             identities,
             user: who.map(|who| one_line(&self.people.name(&who))),
             language: language.unwrap_or(&self.settings.language).to_owned(),
-            words: Words::new(&content).map_err(|error| error.to_string())?,
+            words: PackedContent::new(&content).map_err(|error| error.to_string())?,
             metadata: fields
                 .data("metadata")
                 .unwrap_or_else(|| Value::Object(Map::new())),
