@@ -21,7 +21,7 @@ use crate::{
 /// Look through the config and the whole store for what is wrong; changes nothing
 #[derive(clap::Args)]
 #[command(
-    after_help = "One line a point: config, secrets, store, disk, schema, leftovers, text_index, integrity, foreign_keys, counters.\nThe last three read the whole store. Ctrl-C does no harm. Exit code 0: all is well; 1: something is wrong, and its line says the way out.\n\nExamples:\n  postroom check\n  postroom check --format json\n  postroom check --store /var/backups/postroom.db"
+    after_help = "One line a point: config, secrets, store, disk, schema, leftovers, text_index, integrity, foreign_keys, contents, counters.\nThe last four read the whole store. Ctrl-C does no harm. Exit code 0: all is well; 1: something is wrong, and its line says the way out.\n\nExamples:\n  postroom check\n  postroom check --format json\n  postroom check --store /var/backups/postroom.db"
 )]
 pub(super) struct Args {
     /// How to write it

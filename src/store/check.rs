@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{Reader, StoreError, engine, half, schema};
+use super::{Reader, StoreError, codec, engine, half, schema};
 
 /// What a point came to: in words, what is well, or what is wrong and the way out.
 pub type Finding = Result<String, String>;
@@ -22,6 +22,7 @@ pub const POINTS: &[Point] = &[
     ("text_index", |reader| reader.run(text_index)),
     ("integrity", |reader| reader.run(integrity)),
     ("foreign_keys", |reader| reader.run(foreign_keys)),
+    ("contents", |reader| reader.run(contents)),
     ("counters", |reader| reader.run(counters)),
 ];
 
@@ -44,6 +45,11 @@ const COUNTERS: &[Counter] = &[
         rows: "receiver WHERE cause_id IS NOT NULL",
     },
 ];
+
+/// Receivers whose times lie outside of what is kept of their stretch of ids.
+const OUTSIDE: &str = "SELECT count(*) FROM receiver r LEFT JOIN stretch z ON z.number = r.id >> 12
+    WHERE z.number IS NULL OR r.created_at >> 22 NOT BETWEEN z.created_from AND z.created_to
+       OR (r.sent_at IS NOT NULL AND coalesce(r.sent_at >> 22 NOT BETWEEN z.sent_from AND z.sent_to, 1))";
 
 /// So many faults are told, of however many there are.
 const TOLD: usize = 3;
@@ -90,6 +96,38 @@ fn foreign_keys(conn: &Connection) -> rusqlite::Result<Finding> {
     })
 }
 
+/// What is to be sent is known by what it was when it was handed over: SQLite does not notice a letter that has become another.
+fn contents(conn: &Connection) -> rusqlite::Result<Finding> {
+    let mut statement = conn.prepare("SELECT id, codec, body, hash FROM content")?;
+    let mut rows = statement.query([])?;
+    let (mut whole, mut broken, mut faults) = (0_u64, 0_u64, Vec::new());
+    while let Some(row) = rows.next()? {
+        let (body, hash) = (row.get_ref(2)?, row.get_ref(3)?);
+        if codec::is_whole(row.get(1)?, body.as_blob()?, hash.as_blob()?) {
+            whole += 1;
+            continue;
+        }
+        broken += 1;
+        if faults.len() < TOLD {
+            let id: i64 = row.get(0)?;
+            let receiver = "SELECT min(id) FROM receiver WHERE content_id = ?";
+            let receiver: Option<i64> = conn.query_row(receiver, [id], |row| row.get(0))?;
+            faults.push(match receiver {
+                Some(receiver) => format!("{id} (of receiver {receiver})"),
+                None => id.to_string(),
+            });
+        }
+    }
+    Ok(if broken == 0 {
+        Ok(format!("{whole} are what was handed over"))
+    } else {
+        Err(format!(
+            "{broken} are not what was handed over, such as {}: {RESTORE}",
+            faults.join(", ")
+        ))
+    })
+}
+
 fn counters(conn: &Connection) -> rusqlite::Result<Finding> {
     // One read transaction, or somebody writes between the count and the rows.
     let tx = conn.unchecked_transaction()?;
@@ -117,6 +155,12 @@ fn counters(conn: &Connection) -> rusqlite::Result<Finding> {
                 "{table} says {says} for {keys} = {key:?}, and there are none"
             ));
         }
+    }
+    let outside: i64 = tx.query_row(OUTSIDE, [], |row| row.get(0))?;
+    if outside > 0 {
+        faults.push(format!(
+            "{outside} receivers have times that stretch does not know, so that a question for a time may overlook them"
+        ));
     }
     Ok(if faults.is_empty() {
         Ok(format!("{rows} rows counted anew, and the counts agree"))

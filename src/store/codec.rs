@@ -1,6 +1,6 @@
 //! How contents lie in the store.
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 use rusqlite::{Error, types::Type};
 use serde::de::DeserializeOwned;
@@ -50,11 +50,21 @@ pub(super) fn squeeze(plain: Vec<u8>) -> (i64, Vec<u8>) {
 }
 
 pub(super) fn unpack<T: DeserializeOwned>(codec: i64, body: &[u8]) -> rusqlite::Result<T> {
-    let damaged = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::FromSqlConversionFailure(0, Type::Blob, error)
-    };
+    serde_json::from_slice(&plain(codec, body)?).map_err(|error| damaged(error.into()))
+}
+
+/// Whether it is what was packed.
+pub(super) fn is_whole(codec: i64, body: &[u8], hash: &[u8]) -> bool {
+    plain(codec, body).is_ok_and(|plain| Sha256::digest(&plain).as_slice() == hash)
+}
+
+fn damaged(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::FromSqlConversionFailure(0, Type::Blob, error)
+}
+
+fn plain(codec: i64, body: &[u8]) -> rusqlite::Result<Cow<'_, [u8]>> {
     if codec == 0 {
-        return serde_json::from_slice(body).map_err(|error| damaged(error.into()));
+        return Ok(Cow::Borrowed(body));
     }
     let size = match get_frame_content_size(body) {
         Ok(Some(size)) if size <= LARGEST => size as usize,
@@ -70,7 +80,7 @@ pub(super) fn unpack<T: DeserializeOwned>(codec: i64, body: &[u8]) -> rusqlite::
             None => zstd::bulk::decompress(body, size),
         })
         .map_err(|error| damaged(error.into()))?;
-    serde_json::from_slice(&plain).map_err(|error| damaged(error.into()))
+    Ok(Cow::Owned(plain))
 }
 
 /// What `pack` hashed tells whether two contents are the same.
