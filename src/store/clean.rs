@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use super::{
     Acting, Reader, Store, StoreError, audit,
     chosen::id_list,
+    error::corrupt,
     millis,
     pace::{GAP, Pace},
 };
@@ -47,29 +48,46 @@ impl Reader {
     /// Finds messages without receivers, and contents that nobody uses.
     pub fn unused(&self) -> Result<Unused, StoreError> {
         self.run(|conn| {
-            let find = |table: &str, column: &str, waiting: &str| -> rusqlite::Result<Vec<i64>> {
-                let (mut found, mut after) = (Vec::new(), 0);
-                // A window ends after so many rows, found or not: no read keeps the log from being moved.
-                let mut bound = conn.prepare(&format!(
-                    "SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT {WINDOW})"
-                ))?;
-                let mut look = conn.prepare(&format!(
-                    "SELECT id FROM {table} t WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM receiver WHERE {column} = t.id) {waiting}"
-                ))?;
-                while let Some(upto) = bound.query_row([after], |row| row.get::<_, Option<i64>>(0))? {
-                    for id in look.query_map([after, upto], |row| row.get(0))? {
-                        found.push(id?);
-                    }
-                    after = upto;
-                }
-                Ok(found)
-            };
             Ok(Unused {
-                messages: find("message", "message_id", UNLESS_MESSAGE_WAITS)?,
-                contents: find("content", "content_id", UNLESS_ANY_WAITS)?,
+                messages: unused(conn, "message", "message_id", UNLESS_MESSAGE_WAITS)?,
+                contents: unused(conn, "content", "content_id", UNLESS_ANY_WAITS)?,
             })
         })
     }
+
+    /// Finds causes that no receiver has any more and that were not met for as long as keys are kept: a server that never says the same twice would
+    /// make them more and more.
+    pub(super) fn unused_causes(&self, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        let old = format!("AND last_seen <= {}", millis(now - KEYS_KEPT));
+        self.run(|conn| unused(conn, "cause", "cause_id", &old))
+    }
+}
+
+/// The rows of a table that no receiver names in this column.
+fn unused(
+    conn: &Connection,
+    table: &str,
+    column: &str,
+    and: &str,
+) -> rusqlite::Result<Vec<i64>> {
+    let (mut found, mut after) = (Vec::new(), 0);
+    // A window ends after so many rows, found or not: no read keeps the log from being moved.
+    let mut bound = conn.prepare(&format!(
+        "SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT {WINDOW})"
+    ))?;
+    let mut look = conn.prepare(&format!(
+        "SELECT id FROM {table} t WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM receiver WHERE {column} = t.id) {and}"
+    ))?;
+    while let Some(upto) = bound.query_row([after], |row| row.get::<_, Option<i64>>(0))? {
+        for id in look.query_map([after, upto], |row| row.get(0))? {
+            found.push(id?);
+        }
+        if upto <= after {
+            return Err(corrupt());
+        }
+        after = upto;
+    }
+    Ok(found)
 }
 
 impl Store {
@@ -120,6 +138,17 @@ impl Store {
             std::thread::sleep(GAP);
         }
         Ok((messages, contents))
+    }
+
+    /// Forgets those of these causes that still nobody has.
+    pub(super) fn forget_causes(&self, ids: &[i64], now: Timestamp) -> Result<usize, StoreError> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "DELETE FROM cause WHERE id IN (SELECT value FROM json_each(?)) AND last_seen <= ?
+                     AND NOT EXISTS (SELECT 1 FROM receiver WHERE cause_id = cause.id)",
+            )?
+            .execute(params![list(ids), millis(now - KEYS_KEPT)])
+        })
     }
 
     /// Forgets some keys of messages that were deleted long enough ago; returns how many.

@@ -16,6 +16,7 @@ use super::{
     Store, StoreError, audit,
     chosen::id_list,
     clean::{remove_contents, remove_messages, remove_receivers},
+    error::{corrupt, explain},
     millis,
     pace::Pace,
 };
@@ -84,7 +85,7 @@ impl Retention {
 }
 
 impl Store {
-    /// One sweep: receivers whose time is over go, and messages and contents with the last receiver they had; keys that are old enough are forgotten.
+    /// One sweep: receivers whose time is over go, and messages and contents with the last receiver they had; keys and causes that are old enough are forgotten.
     /// In transactions of a few milliseconds; `pause` waits between them for as long as it is told, and may end it. Returns how many receivers went.
     pub fn sweep(
         &self,
@@ -119,6 +120,9 @@ impl Store {
                 Ok(Some(found).filter(|found| !found.is_empty()))
             })? {
                 if let Some([at, id, ..]) = found.last() {
+                    if (*at, *id) <= after {
+                        return Err(explain(&self.path, corrupt()));
+                    }
                     after = (*at, *id);
                 }
                 let (removed, written, began) = self.write(|tx| {
@@ -141,6 +145,12 @@ impl Store {
             }
         }
         while self.forget_keys(now, pace.rows())? > 0 {
+            if pause(pace.leisure()).is_break() {
+                return Ok(gone);
+            }
+        }
+        for some in reader.unused_causes(now)?.chunks(pace.rows()) {
+            self.forget_causes(some, now)?;
             if pause(pace.leisure()).is_break() {
                 break;
             }
@@ -227,6 +237,16 @@ impl Drop for Keeper {
 mod tests {
     use super::*;
 
+    /// A message to two receivers.
+    const ONE_MESSAGE: &str =
+        "INSERT INTO kind (id, name) VALUES (1, 't');
+                     INSERT INTO backend (id, name, changed_at) VALUES (1, 'email', 0);
+                     INSERT INTO content (id, hash, subject, codec, body) VALUES (1, randomblob(32), '', 0, x'');
+                     INSERT INTO message (id, key, digest, kind_id, headers, created_at, metadata, raw)
+                         VALUES (1, 'm', randomblob(32), 1, '[]', 0, '{}', 0);
+                     INSERT INTO receiver (id, message_id, kind_id, backend_id, content_id, created_at, identity, language, metadata, priority, uid, state, due_at)
+                         VALUES (1, 1, 1, 1, 1, 0, 'a', 'en', '{}', 0, 'a', 0, 0), (2, 1, 1, 1, 1, 0, 'b', 'en', '{}', 0, 'b', 0, 0);";
+
     #[test]
     fn who_was_sent_again_after_the_look_stays() {
         let folder = tempfile::tempdir().unwrap();
@@ -236,19 +256,7 @@ mod tests {
             let sent = "UPDATE receiver SET state = 12, due_at = NULL, sent_at = ? WHERE id = ?";
             store.write(|tx| tx.execute(sent, (at, id))).unwrap();
         };
-        store
-            .write(|tx| {
-                tx.execute_batch(
-                    "INSERT INTO kind (id, name) VALUES (1, 't');
-                     INSERT INTO backend (id, name, changed_at) VALUES (1, 'email', 0);
-                     INSERT INTO content (id, hash, subject, codec, body) VALUES (1, randomblob(32), '', 0, '');
-                     INSERT INTO message (id, key, digest, kind_id, headers, created_at, metadata, raw)
-                         VALUES (1, 'm', randomblob(32), 1, '[]', 0, '{}', 0);
-                     INSERT INTO receiver (id, message_id, kind_id, backend_id, content_id, created_at, identity, language, metadata, priority, uid, state, due_at)
-                         VALUES (1, 1, 1, 1, 1, 0, 'a', 'en', '{}', 0, 'a', 0, 0), (2, 1, 1, 1, 1, 0, 'b', 'en', '{}', 0, 'b', 0, 0);",
-                )
-            })
-            .unwrap();
+        store.write(|tx| tx.execute_batch(ONE_MESSAGE)).unwrap();
         sent_at(1, 0);
         sent_at(2, 0);
         let found = [[0, 1, 1, 1], [0, 2, 1, 1]];
@@ -261,5 +269,31 @@ mod tests {
         .rules()[0];
         let removed = store.write(|tx| remove(tx, rule, &found, now)).unwrap();
         assert_eq!(removed, 1);
+    }
+
+    #[test]
+    fn causes_that_nobody_has_and_nobody_met_for_long_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("postroom.db")).unwrap();
+        let now = Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap();
+        store
+            .write(|tx| {
+                tx.execute_batch(ONE_MESSAGE)?;
+                let cause = "INSERT INTO cause (id, fingerprint, text, first_seen, last_seen) VALUES (?, randomblob(32), 'no', 0, ?)";
+                for (id, seen) in [(1, 0), (2, 0), (3, millis(now))] {
+                    tx.execute(cause, (id, seen))?;
+                }
+                tx.execute("UPDATE receiver SET cause_id = 2 WHERE id = 2", [])
+            })
+            .unwrap();
+        let mut pause = |_| ControlFlow::Continue(());
+        store.sweep(Retention::default(), now, &mut pause).unwrap();
+        let mut left = Vec::new();
+        for id in 1..=3 {
+            let there =
+                |tx: &Connection| tx.prepare("SELECT 1 FROM cause WHERE id = ?")?.exists([id]);
+            left.extend(store.write(|tx| there(tx)).unwrap().then_some(id));
+        }
+        assert_eq!(left, [2, 3]);
     }
 }
