@@ -15,11 +15,11 @@ use std::{
 use chrono::DateTime;
 use postroom::{
     delivery::{Failure, OnUnknown, Policy, Report},
-    message::{Outcome, ReceiverId, State, Status, Submission, Timestamp},
+    message::{MessageId, Outcome, ReceiverId, State, Status, Submission, Timestamp},
     query::{Context, Query},
     store::{
-        Acting, Action, Affected, Anchor, ArmRequest, CauseRow, Claim, Ledger, Record, Row, Scope,
-        Settlement, Store, Target, engine::Engine,
+        Acting, Action, Affected, Anchor, ArmRequest, CauseRow, Claim, Ledger, Receipt, Record,
+        Retention, Row, Scope, Settlement, Store, Target, engine::Engine,
     },
 };
 use proptest::prelude::*;
@@ -59,6 +59,15 @@ enum Op {
         pick: usize,
     },
     ResendFailed,
+    /// A message is handed over once more, as it was or with another body.
+    Again {
+        pick: usize,
+        other: bool,
+    },
+    /// Messages without receivers go, and contents that nobody uses.
+    CleanUp,
+    /// What was Sent a minute ago goes.
+    Sweep,
     Pass(u64),
 }
 
@@ -85,6 +94,9 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => Just(Op::Reap),
         3 => (action, any::<usize>()).prop_map(|(action, pick)| Op::Act { action, pick }),
         1 => Just(Op::ResendFailed),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(pick, other)| Op::Again { pick, other }),
+        1 => Just(Op::CleanUp),
+        1 => Just(Op::Sweep),
         2 => (0_u64..200_000).prop_map(Op::Pass),
     ]
 }
@@ -104,6 +116,7 @@ struct World {
     now: Timestamp,
     policy: Policy,
     receivers: i64,
+    messages: i64,
     /// Copies a receiver got, and copies that were allowed: one, and one more for each operator's resend and each unknown end.
     copies: HashMap<ReceiverId, (u32, u32)>,
 }
@@ -127,6 +140,7 @@ impl World {
             now,
             policy,
             receivers: 0,
+            messages: 0,
             copies: HashMap::new(),
         };
         for _ in 0..2 {
@@ -187,7 +201,21 @@ impl World {
     fn step(&mut self, op: Op) {
         match op {
             Op::Submit(n) => {
-                self.store.submit(&[feedback(n)], self.now).unwrap();
+                self.messages += 1;
+                let message = MessageId(self.messages);
+                let receipts = self.submit(&feedback(self.messages, n));
+                let stored = Receipt::Stored {
+                    key: key(message),
+                    message,
+                    receivers: n,
+                };
+                assert_eq!(receipts, [stored], "no number is given twice");
+                let query = Query::parse(&format!("key:{}", key(message)), &Context::local());
+                let reader = self.store.reader().unwrap();
+                let rows = reader.window(&query.unwrap(), Anchor::First, n).unwrap();
+                let new = self.receivers + 1..=self.receivers + n as i64;
+                let ids = rows.iter().rev().map(|row| row.id.0);
+                assert!(ids.eq(new), "no number is given twice: {rows:?}");
                 for _ in 0..n {
                     self.receivers += 1;
                     self.copies.insert(ReceiverId(self.receivers), (0, 1));
@@ -288,7 +316,7 @@ impl World {
                 if self.receivers == 0 {
                     return;
                 }
-                let id = ReceiverId(pick as i64 % self.receivers + 1).max(ReceiverId(1));
+                let id = ReceiverId((pick as i64).rem_euclid(self.receivers) + 1);
                 let done = self.act(action, &Target::Ids(vec![id]));
                 if action == Action::Resend {
                     self.copies.get_mut(&id).unwrap().1 += done.total() as u32;
@@ -296,6 +324,42 @@ impl World {
             }
             Op::ResendFailed => {
                 self.store.resend_failed(&self.acting()).unwrap();
+            }
+            Op::Again { pick, other } => {
+                let message = (pick as i64).rem_euclid(self.messages) + 1;
+                let mut same = feedback(message, 3);
+                same.digest[31] = u8::from(other);
+                let (key, message) = (same.key.clone().unwrap(), MessageId(message));
+                let wanted = if other {
+                    Receipt::Conflict { key, message }
+                } else {
+                    Receipt::Already { key, message }
+                };
+                assert_eq!(self.submit(&same), [wanted], "whatever became of it");
+            }
+            Op::CleanUp => {
+                let unused = self.store.reader().unwrap().unused().unwrap();
+                let acting = self.acting();
+                let gone = self.store.delete_unused(&unused, &acting, &mut |_| ());
+                assert_eq!(gone.unwrap(), (unused.messages(), unused.contents()));
+            }
+            Op::Sweep => {
+                let retention = Retention {
+                    sent: Some(Duration::from_secs(60)),
+                    error: None,
+                };
+                let until = self.now - Duration::from_secs(60);
+                let mut stay = BTreeSet::new();
+                for row in self.rows() {
+                    let sent = row.state.status() == Status::Sent;
+                    if !sent || row.sent_at.is_none_or(|at| at > until) {
+                        stay.insert(row.id.0);
+                    }
+                }
+                let mut pause = |_| ControlFlow::Continue(());
+                self.store.sweep(retention, self.now, &mut pause).unwrap();
+                let left: BTreeSet<i64> = self.rows().iter().map(|row| row.id.0).collect();
+                assert_eq!(left, stay, "whose time is not over stays, and nobody else");
             }
             Op::Pass(millis) => self.now += Duration::from_millis(millis),
         }
@@ -314,6 +378,17 @@ impl World {
             self.graves.push((ledger, claim.clone()));
         }
         old.place
+    }
+
+    fn submit(&self, submission: &Submission) -> Vec<Receipt> {
+        let submissions = std::slice::from_ref(submission);
+        self.store.submit(submissions, self.now).unwrap()
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let reader = self.store.reader().unwrap();
+        let everything = Query::default();
+        reader.window(&everything, Anchor::First, 10_000).unwrap()
     }
 
     fn act(&self, action: Action, target: &Target) -> Affected {
@@ -366,9 +441,7 @@ impl World {
 
     fn check(&self) {
         let reader = self.store.reader().unwrap();
-        let rows = reader
-            .window(&Query::default(), Anchor::First, 10_000)
-            .unwrap();
+        let rows = self.rows();
         let counts = reader.counts().unwrap();
         for state in State::ALL {
             let recount = rows.iter().filter(|row| row.state == state).count() as u64;
@@ -445,10 +518,21 @@ fn said(outcome: Outcome) -> String {
     format!("no: {}", outcome.name())
 }
 
-fn feedback(receivers: usize) -> Submission {
+fn key(message: MessageId) -> String {
+    format!("m{message}")
+}
+
+/// The message of this number, to so many.
+fn feedback(message: i64, receivers: usize) -> Submission {
     let receivers = (0..receivers).map(|n| receiver("email", format!("user{n}@example.com")));
     let (subject, text) = ("Hello".to_owned(), "Hello".to_owned());
-    submission("feedback", subject, text, receivers.collect())
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&message.to_be_bytes());
+    Submission {
+        key: Some(key(MessageId(message))),
+        digest,
+        ..submission("feedback", subject, text, receivers.collect())
+    }
 }
 
 proptest! {
