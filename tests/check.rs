@@ -53,6 +53,7 @@ fn a_store_that_is_well_has_a_line_for_each_point_and_exit_code_0() {
     let points = check(&postroom, 0);
     let names = [
         "config",
+        "contents",
         "counters",
         "disk",
         "foreign_keys",
@@ -92,6 +93,91 @@ fn counts_that_are_not_those_of_the_rows_are_found() {
         "INSERT INTO counter VALUES (1, 1, 12, 5), (1, 1, 6, 1)",
     );
     only_wrong(&postroom, "counters", &["says 1", "there are none"]);
+}
+
+#[test]
+fn a_content_with_another_letter_than_was_handed_over_is_found() {
+    let postroom = with_rows();
+    sql(
+        &postroom,
+        "UPDATE content SET body = CAST(replace(CAST(body AS TEXT), 'e', 'f') AS BLOB), codec = 0 WHERE id = 1",
+    );
+    only_wrong(
+        &postroom,
+        "contents",
+        &[
+            "1 (of receiver 1)",
+            "not what was handed over",
+            "restore a backup",
+        ],
+    );
+}
+
+#[test]
+fn a_stretch_that_would_hide_receivers_from_a_question_for_a_time_is_found() {
+    let postroom = with_rows();
+    sql(
+        &postroom,
+        "UPDATE stretch SET sent_from = sent_from - 9, sent_to = sent_from - 8",
+    );
+    only_wrong(&postroom, "counters", &["5 receivers have times"]);
+    sql(&postroom, "DELETE FROM stretch");
+    only_wrong(&postroom, "counters", &["5 receivers have times"]);
+}
+
+#[test]
+fn an_index_that_leads_in_circles_ends_with_a_word_and_not_never() {
+    let postroom = with_rows();
+    postroom.submit(&several("n", 600));
+    // The first interior page of what is walked leads to itself.
+    let mut bytes = fs::read(postroom.store_path()).unwrap();
+    for what in ["receiver", "receiver_created"] {
+        let conn = rusqlite::Connection::open(postroom.store_path()).unwrap();
+        let root: i64 = conn
+            .query_row(
+                "SELECT rootpage FROM sqlite_schema WHERE name = ?",
+                [what],
+                |row| row.get(0),
+            )
+            .unwrap();
+        drop(conn);
+        let root = usize::try_from(root).unwrap();
+        let page = &mut bytes[(root - 1) * 4096..root * 4096];
+        // Its cells lead to leaves: each to the one of the first.
+        let header = if page[0] == 5 || page[0] == 2 {
+            12
+        } else {
+            panic!("one page only")
+        };
+        let cells = usize::from(u16::from_be_bytes([page[3], page[4]]));
+        let cell = |n: usize, page: &[u8]| {
+            usize::from(u16::from_be_bytes([
+                page[header + 2 * n],
+                page[header + 2 * n + 1],
+            ]))
+        };
+        let first = cell(0, page);
+        let leaf: [u8; 4] = page[first..first + 4].try_into().unwrap();
+        for n in 1..cells {
+            let at = cell(n, page);
+            page[at..at + 4].copy_from_slice(&leaf);
+        }
+        page[8..12].copy_from_slice(&leaf);
+    }
+    fs::write(postroom.store_path(), bytes).unwrap();
+    check(&postroom, 1);
+    for arguments in [
+        &["list", "--limit", "0"][..],
+        &["list", "--limit", "0", "--sort", "created"],
+        &["resend", "--all", "--yes"],
+        &["delete-messages-without-receivers", "--yes"],
+    ] {
+        let ran = postroom.run(arguments);
+        assert!(
+            ran.stderr.contains("damaged") || ran.stdout.len() < 1 << 20,
+            "{arguments:?} {ran:?}"
+        );
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
     Action, Affected, Chosen, Store, StoreError, Target, audit,
     chosen::id_list,
     clean,
-    error::explain,
+    error::{corrupt, explain},
     millis,
     pace::{GAP, Pace},
     window::read_state,
@@ -188,6 +188,9 @@ impl Store {
                         .query_map(params![state.number(), below, pace.rows() as i64], |row| Ok(ReceiverId(row.get(0)?)))?
                         .collect::<Result<_, _>>()?;
                     let Some(last) = ids.last() else { return Ok(None) };
+                    if last.0 >= below {
+                        return Err(corrupt());
+                    }
                     let due = tx
                         .prepare_cached(
                             "UPDATE receiver SET due_at = ?1 WHERE id IN (SELECT value FROM json_each(?2))

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row as SqlRow, params};
 
-use super::{Reader, StoreError, millis, model::AuditEntry, timestamp};
+use super::{Reader, StoreError, error::corrupt, millis, model::AuditEntry, timestamp};
 use crate::message::{ReceiverId, Timestamp};
 
 /// Writes one line; part of the transaction that does the deed.
@@ -102,7 +102,13 @@ impl Reader {
             conn.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"
             ))?
-            .query_map(params![before.unwrap_or(i64::MAX), limit as i64], read)?
+            .query_map(params![before.unwrap_or(i64::MAX), limit as i64], |row| {
+                let entry = read(row)?;
+                match before {
+                    Some(before) if entry.id >= before => Err(corrupt()),
+                    _ => Ok(entry),
+                }
+            })?
             .collect()
         })
     }

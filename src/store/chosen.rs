@@ -7,7 +7,9 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, params_from_iter};
 
-use super::{Action, Affected, Reader, StoreError, Target, plan::Plan, window::read_state};
+use super::{
+    Action, Affected, Reader, StoreError, Target, error::corrupt, plan::Plan, window::read_state,
+};
 use crate::message::{Reason, ReceiverId, State};
 
 /// Receivers a look into the store brings.
@@ -187,6 +189,9 @@ impl<'a> Walk<'a> {
                 let Some(last) = found.last() else {
                     return Ok(None);
                 };
+                if last.0 >= *below {
+                    return Err(corrupt());
+                }
                 *below = last.0;
                 found.retain(|id| !except.contains(id));
                 Ok(Some(found))

@@ -4,7 +4,9 @@ use rusqlite::{
     Connection, OptionalExtension as _, Row as SqlRow, Transaction, named_params, params,
 };
 
-use super::{Store, StoreError, detail::read_json, millis, timestamp, window::read_state};
+use super::{
+    Store, StoreError, detail::read_json, error::corrupt, millis, timestamp, window::read_state,
+};
 use crate::message::{
     ContentId, JobId, MessageId, Outcome, Receiver, ReceiverId, State, Timestamp,
 };
@@ -131,7 +133,7 @@ impl Store {
         self.write(|tx| {
             tx.prepare_cached(&format!(
                 "UPDATE receiver SET state = ?2, due_at = NULL, job = NULL, epoch = epoch + (engine IS NOT NULL), engine = NULL, phase = NULL
-                 WHERE id IN ({SWEEP} LIMIT 500)"
+                 WHERE id IN ({SWEEP} LIMIT 500) AND due_at IS NOT NULL"
             ))?
             .execute(params![millis(now), State::Expired.number()])
         })
@@ -211,6 +213,10 @@ pub(super) fn next_priority(
          WHERE backend_id = ? AND priority < ? AND due_at IS NOT NULL AND engine IS NULL",
     )?
     .query_row(params![backend, below], |row| row.get(0))
+    .and_then(|found: Option<i64>| match found {
+        Some(found) if found >= below => Err(corrupt()),
+        found => Ok(found),
+    })
 }
 
 fn take_due(

@@ -186,6 +186,12 @@ pub(super) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
     }
 }
 
+/// What SQLite brought cannot be: an index that is damaged would lead in circles for ever.
+pub(super) fn corrupt() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, None)
+}
+
 /// Puts the file system's word about a file beside the store into ours.
 pub(super) fn explain_io(store: &Path, path: &Path, source: io::Error) -> StoreError {
     match source.kind() {

@@ -3,8 +3,11 @@
 use rusqlite::{Connection, Row as SqlRow, functions::FunctionFlags, params_from_iter};
 
 use super::{
-    Anchor, Count, Counts, Place, Reader, Row, Scan, Sort, StoreError, plan::Plan, search,
-    timestamp,
+    Anchor, Count, Counts, Place, Reader, Row, Scan, Sort, StoreError,
+    error::corrupt,
+    millis,
+    plan::{Plan, Walk},
+    search, timestamp,
 };
 use crate::{
     message::{Delivery, MessageId, ReceiverId, State},
@@ -197,6 +200,20 @@ fn walk(
     descending: bool,
     limit: usize,
 ) -> rusqlite::Result<Vec<Row>> {
+    let plan_walk = plan.walk;
+    let beyond = move |row: &Row| {
+        let here = match plan_walk {
+            Walk::Id => (None, row.id.0),
+            Walk::Created => (Some(millis(row.created_at)), row.id.0),
+            Walk::Sent => (row.sent_at.map(millis), row.id.0),
+        };
+        bound.is_none_or(|(side, at, id)| match (descending, side.len()) {
+            (true, 1) => here < (at, id),
+            (true, _) => here <= (at, id),
+            (false, 1) => here > (at, id),
+            (false, _) => here >= (at, id),
+        })
+    };
     let bound = bound.map(|(side, at, id)| {
         let at = at.map(|at| plan.bind(at));
         let id = plan.bind(id);
@@ -216,9 +233,15 @@ fn walk(
     let sql = format!(
         "SELECT {COLUMNS} FROM ({ids}) p CROSS JOIN receiver r ON r.id = p.id {JOINS} ORDER BY {first}r.id {direction}"
     );
-    conn.prepare(&sql)?
+    let rows: Vec<Row> = conn
+        .prepare(&sql)?
         .query_map(params_from_iter(&plan.values), read_row)?
-        .collect()
+        .collect::<Result<_, _>>()?;
+    if rows.iter().all(beyond) {
+        Ok(rows)
+    } else {
+        Err(corrupt())
+    }
 }
 
 /// The comparisons that a plan checks on each row: the folded needle first, then a column that may be NULL.
