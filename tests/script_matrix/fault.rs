@@ -5,7 +5,7 @@ use std::time::Duration;
 use postroom::demo::server::{Action, Phase, Script};
 
 /// Longer than the time-out of the phase that is slow, and shorter than anybody's patience.
-const LATE: Duration = Duration::from_millis(1_500);
+const LATE: Duration = Duration::from_secs(3);
 
 /// One row's misbehaviour.
 pub struct Fault {
@@ -70,7 +70,8 @@ impl Fault {
             "too large" if phase == Phase::Ehlo => return script.max_size(10),
             _ => {}
         }
-        let action = match self.name {
+        let always = self.name.strip_prefix("always ");
+        let action = match always.unwrap_or(self.name) {
             "4xx" => Action::reply(451, "4.3.0", "not now"),
             "5xx" => Action::reply(554, "5.3.0", "never"),
             "421" => Action::reply(421, "4.3.2", "closing"),
@@ -109,6 +110,10 @@ impl Fault {
             "clear text" => Action::raw("220 go ahead\r\n250 injected\r\n"),
             other => panic!("no such fault: {other}"),
         };
-        script.first(1, phase, action)
+        if always.is_some() {
+            script.on(phase, action)
+        } else {
+            script.first(1, phase, action)
+        }
     }
 }
