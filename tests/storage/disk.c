@@ -2,7 +2,8 @@
  * POSTROOM_DISK_STORE: a store and its log, not what they keep in shared memory beside them.
  *
  * POSTROOM_DISK_SYNCED=DIR     a file that is synced is copied to DIR: what would be left of it after a power cut
- * POSTROOM_DISK_FAIL=EIO:3     the third write or sync fails with this error (EIO, ENOSPC), and leaves the file DIR/failed
+ * POSTROOM_DISK_FAIL=EIO:3     the third write or sync fails with this error (EIO, ENOSPC), and leaves the file DIR/failed;
+ *                              with KILL it is not made, and the program is killed
  * POSTROOM_DISK_BROKEN=FILE    as long as this file exists every write and sync fails with EIO
  * POSTROOM_DISK_SLOW=2000      a sync takes so many microseconds longer
  */
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +47,7 @@ __attribute__((constructor)) static void begin(void) {
     told = getenv("POSTROOM_DISK_FAIL");
     if (told && strchr(told, ':')) {
         fail_at = atol(strchr(told, ':') + 1);
-        fail_with = strncmp(told, "ENOSPC", 6) == 0 ? ENOSPC : EIO;
+        fail_with = strncmp(told, "ENOSPC", 6) == 0 ? ENOSPC : strncmp(told, "KILL", 4) == 0 ? -1 : EIO;
     }
 }
 
@@ -75,6 +77,8 @@ static int fault(void) {
         int fd = open(name, O_WRONLY | O_CREAT, 0600);
         if (fd >= 0)
             close(fd);
+        if (fail_with < 0)
+            kill(getpid(), SIGKILL);
         return fail_with;
     }
     return 0;

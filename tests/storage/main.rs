@@ -87,9 +87,15 @@ fn cut_the_power(test: &str, on_unknown: &str, most: usize) {
     for cut in 0..cuts() {
         postroom.submit(&several(&format!("m{cut}."), 12));
         disk.sync();
-        let at = format!("{}:{}", POINTS[cut % POINTS.len()], rng.u64(1..8));
+        // At one of the points, or instead of any write or sync.
+        let (fault, at) = if cut % 2 == 0 {
+            let point = POINTS[cut / 2 % POINTS.len()];
+            ("POSTROOM_KILL_AT", format!("{point}:{}", rng.u64(1..8)))
+        } else {
+            ("POSTROOM_DISK_FAIL", format!("KILL:{}", rng.u64(1..400)))
+        };
         let deliver = &mut disk.command(&["deliver"]);
-        Running::spawn(deliver.env("POSTROOM_KILL_AT", &at)).wait();
+        Running::spawn(deliver.env(fault, &at)).wait();
         // Nobody looks while the power goes.
         let seen = witness.seen.lock().unwrap();
         disk.cut(&mut rng);
