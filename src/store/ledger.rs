@@ -276,30 +276,38 @@ impl Ledger {
         Ok(armed)
     }
 
-    /// All of the transaction's receivers or none: every fence is looked at before anything is written. A row that is armed already under this
-    /// very claim is ours: a commit that seemed to fail had happened.
+    /// All of the transaction's receivers or none: of several, every fence is looked at before anything is written. A row that is armed already
+    /// under this very claim is ours: a commit that seemed to fail had happened.
     fn write_arm(
         &self,
         conn: &Connection,
         request: &ArmRequest,
     ) -> rusqlite::Result<Vec<ReceiverId>> {
-        let mut fence = conn
-            .prepare_cached("SELECT 1 FROM receiver WHERE id = ? AND epoch = ? AND engine = ?")?;
         let mut stale = Vec::new();
-        for (receiver, epoch) in &request.receivers {
-            if !fence.exists(params![receiver.0, epoch, self.engine])? {
-                stale.push(*receiver);
+        if request.receivers.len() > 1 {
+            let mut fence = conn.prepare_cached(
+                "SELECT 1 FROM receiver WHERE id = ? AND epoch = ? AND engine = ?",
+            )?;
+            for (receiver, epoch) in &request.receivers {
+                if !fence.exists(params![receiver.0, epoch, self.engine])? {
+                    stale.push(*receiver);
+                }
             }
         }
         if !stale.is_empty() {
             return Ok(stale);
         }
-        let mut arm = conn.prepare_cached("UPDATE receiver SET phase = 2 WHERE id = ?")?;
+        let mut arm = conn.prepare_cached(
+            "UPDATE receiver SET phase = 2 WHERE id = ? AND epoch = ? AND engine = ?",
+        )?;
         let mut begin = conn.prepare_cached(
             "INSERT INTO attempt (receiver_id, epoch, started_at, tried_by) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?;
         for (receiver, epoch) in &request.receivers {
-            arm.execute([receiver.0])?;
+            if arm.execute(params![receiver.0, epoch, self.engine])? == 0 {
+                // The only one.
+                return Ok(vec![*receiver]);
+            }
             begin.execute(params![
                 receiver.0,
                 epoch,
