@@ -18,8 +18,8 @@ use postroom::{
     message::{MessageId, Outcome, ReceiverId, State, Status, Submission, Timestamp},
     query::{Context, Query},
     store::{
-        Acting, Action, Affected, Anchor, ArmRequest, CauseRow, Claim, Ledger, Receipt, Record,
-        Retention, Row, Scope, Settlement, Store, Target, engine::Engine,
+        Acting, Action, Affected, Anchor, ArmRequest, CauseRow, Claim, Ledger, Reader, Receipt,
+        Record, Retention, Row, Scope, Settlement, Store, Target, engine::Engine,
     },
 };
 use proptest::prelude::*;
@@ -108,8 +108,11 @@ struct Holder {
 }
 
 struct World {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     store: Arc<Store>,
+    /// For the looks after each step, so that none of them opens the store anew.
+    reader: Reader,
+    raw: rusqlite::Connection,
     engines: Vec<Holder>,
     /// What engines had armed when they were taken for dead.
     graves: Vec<(Arc<Ledger>, Claim)>,
@@ -123,8 +126,11 @@ struct World {
 
 impl World {
     fn new(on_unknown: OnUnknown) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
+        // In memory where that can be: what a disk does is not the question here, and waiting for it would be most of the time.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let folder = folder.unwrap();
+        let path = folder.path().join("postroom.db");
+        let store = Arc::new(Store::create(&path).unwrap());
         let now = DateTime::from_timestamp_millis(1_700_000_000_000).unwrap();
         let policy = Policy {
             backoff: vec![Duration::from_secs(1), Duration::from_secs(60)],
@@ -133,7 +139,9 @@ impl World {
             on_unknown,
         };
         let mut world = Self {
-            folder,
+            reader: store.reader().unwrap(),
+            raw: rusqlite::Connection::open(&path).unwrap(),
+            _folder: folder,
             store,
             engines: Vec::new(),
             graves: Vec::new(),
@@ -211,7 +219,7 @@ impl World {
                 };
                 assert_eq!(receipts, [stored], "no number is given twice");
                 let query = Query::parse(&format!("key:{}", key(message)), &Context::local());
-                let reader = self.store.reader().unwrap();
+                let reader = &self.reader;
                 let rows = reader.window(&query.unwrap(), Anchor::First, n).unwrap();
                 let new = self.receivers + 1..=self.receivers + n as i64;
                 let ids = rows.iter().rev().map(|row| row.id.0);
@@ -295,8 +303,7 @@ impl World {
                 let (ledger, claim) = self.graves.remove(pick % self.graves.len());
                 ledger.settle(self.settlement(&claim, outcome));
                 ledger.flush().unwrap();
-                let reader = self.store.reader().unwrap();
-                let Some(detail) = reader.detail(claim.receiver.id).unwrap() else {
+                let Some(detail) = self.reader.detail(claim.receiver.id).unwrap() else {
                     // Deleted meanwhile: there is nothing that the answer could be written to.
                     return;
                 };
@@ -386,7 +393,7 @@ impl World {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let reader = self.store.reader().unwrap();
+        let reader = &self.reader;
         let everything = Query::default();
         reader.window(&everything, Anchor::First, 10_000).unwrap()
     }
@@ -401,7 +408,7 @@ impl World {
 
     /// Who is not Sent has the cause of the last try that ended, or what was learned of it since; counters, walks and windows agree on that.
     fn check_causes(&self, rows: &[Row]) {
-        let reader = self.store.reader().unwrap();
+        let reader = &self.reader;
         let mut wanted: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.state.status() != Status::Sent) {
             let attempts = reader.detail(row.id).unwrap().unwrap().attempts;
@@ -440,7 +447,7 @@ impl World {
     }
 
     fn check(&self) {
-        let reader = self.store.reader().unwrap();
+        let reader = &self.reader;
         let rows = self.rows();
         let counts = reader.counts().unwrap();
         for state in State::ALL {
@@ -492,14 +499,14 @@ impl World {
             }
         }
         self.check_causes(&rows);
-        let path = self.folder.path().join("postroom.db");
-        let store = rusqlite::Connection::open(path).unwrap();
-        let check: String = store
+        let check: String = self
+            .raw
             .query_row("PRAGMA foreign_key_check", [], |_| Ok("broken".to_owned()))
             .unwrap_or_default();
         assert_eq!(check, "");
         // Who is armed has an attempt that runs, under the same claim, and no other attempt runs.
-        let astray: i64 = store
+        let astray: i64 = self
+            .raw
             .query_row(
                 "SELECT (SELECT count(*) FROM attempt a WHERE outcome IS NULL AND NOT EXISTS
                             (SELECT 1 FROM receiver r WHERE r.id = a.receiver_id AND r.epoch = a.epoch AND r.phase = 2))
