@@ -249,8 +249,9 @@ impl OnTerminal {
         rustix::pty::unlockpt(&master).expect("a terminal");
         let name = rustix::pty::ptsname(&master, Vec::new()).expect("a name");
         let name = name.to_str().expect("a name");
-        let other = OpenOptions::new().read(true).write(true).open(name);
-        let other = || Stdio::from(other.as_ref().expect("a side").try_clone().expect("a side"));
+        let side = OpenOptions::new().read(true).write(true).open(name);
+        let side = side.expect("a side");
+        let other = || Stdio::from(side.try_clone().expect("a side"));
         let sized = Command::new("stty")
             .args(["cols", "80", "rows", "24", "-F", name])
             .status();
@@ -267,7 +268,7 @@ impl OnTerminal {
     }
 
     fn wait_for(&mut self, wanted: &str) {
-        let mut some = [0; 64 * 1024];
+        let mut some = [0; 16 * 1024];
         while !self
             .seen
             .windows(wanted.len())
