@@ -78,7 +78,7 @@ fn backends(state: &State, width: usize) -> Vec<Pieces> {
     let name_width = match width {
         ..80 => 10,
         80..100 => 12,
-        _ => 20,
+        _ => 16,
     };
     let mut head = Pieces::new(theme).with(Role::Head, format!("   {:<name_width$}", "Backend"));
     head.push(Role::Head, "  State    ");

@@ -55,7 +55,8 @@ pub(super) fn draw(state: &State, palette: &Palette, area: Rect, buffer: &mut Bu
         };
         let keys = state.setup.keymap.shown(action.entry);
         let words = match &why {
-            Some(why) => format!("{} Not now: {why}.", action.entry.help),
+            Some(why) if action.here => format!("{} Not now: {why}.", action.entry.help),
+            Some(place) => format!("({place}) {}", action.entry.help),
             None => action.entry.help.to_owned(),
         };
         let words = match why {
