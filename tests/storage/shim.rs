@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    io::{self, Write as _},
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -11,7 +10,7 @@ use std::{
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use crate::support::Postroom;
+use crate::support::{Postroom, skipped};
 
 /// What a disk writes whole or not at all, in bytes.
 const SECTOR: usize = 512;
@@ -48,13 +47,12 @@ pub struct Disk<'a> {
 }
 
 impl<'a> Disk<'a> {
-    /// The disk under this store; where there can be none, `None`, and a line on stderr past the test runner, which would keep it from whoever reads
-    /// a run that passed.
+    /// The disk under this store; where there can be none, `None`, and a line on stderr.
     pub fn under(postroom: &'a Postroom, test: &str) -> Option<Self> {
         let Some(shim) = shim() else {
-            let told =
-                format!("\n!! SKIPPED: {test}: no C compiler (`cc`) here, or no LD_PRELOAD\n");
-            let _ = io::stderr().write_all(told.as_bytes());
+            skipped(&format!(
+                "{test}: no C compiler (`cc`) here, or nothing can be preloaded"
+            ));
             return None;
         };
         let disk = Self {
