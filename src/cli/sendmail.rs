@@ -245,9 +245,8 @@ impl Call {
             Submission::of_mail(message, envelope, &submit_defaults(config), Utc::now())
                 .map_err(|error| Refused(EX_DATAERR, error.to_string()))?;
         let store = open(globals, config)?;
-        let receipts = store
-            .submit(&[submission], Utc::now())
-            .map_err(|error| not_taken(&error))?;
+        let mut receipts = Vec::new();
+        let stored = store.submit_into(&[submission], Utc::now(), &mut receipts);
         match receipts.as_slice() {
             [Receipt::Conflict { key, message }] => Err(Refused(
                 EX_DATAERR,
@@ -255,7 +254,9 @@ impl Call {
                     "message {message} has the X-Postroom-Key {key} and says something else: nothing was changed"
                 ),
             )),
-            _ => Ok(()),
+            // With a receipt it is stored, whatever came after.
+            [_] => Ok(()),
+            _ => stored.map_err(|error| not_taken(&error)),
         }
     }
 }
