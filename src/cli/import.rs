@@ -183,7 +183,7 @@ impl<'a> Desk<'a> {
     fn all(&mut self, file: File, folder: &Path, settings: &Settings) -> anyhow::Result<()> {
         self.bar.set_message("reading");
         let mut dump = Dump::new(file, folder).context("cannot read the dump")?;
-        self.bar.set_length(dump.len().unwrap_or_default());
+        self.bar.set_length(dump.size().unwrap_or_default());
         let mut plan = dump.look(&mut |position| self.bar.set_position(position))?;
         for refusal in std::mem::take(&mut plan.refusals) {
             self.refuse(&refusal);
@@ -286,20 +286,22 @@ impl<'a> Desk<'a> {
             .filter(|(_, n)| *n > 0)
             .map(|(status, n)| format!("{n} {status}"))
             .collect();
-        let mut said = format!("import: {begin} {}", receivers(all));
-        if !by_status.is_empty() {
-            said.push_str(&format!(" ({})", by_status.join(", ")));
-        }
+        let all = format!("import: {begin} {}", receivers(all));
+        let mut said = vec![if by_status.is_empty() {
+            all
+        } else {
+            format!("{all} ({})", by_status.join(", "))
+        }];
         for (n, why) in [
             (self.lonely, "of its messages had no receivers"),
             (self.already, "of its rows were taken before"),
             (self.refused, "of its rows cannot be taken"),
         ] {
             if n > 0 {
-                said.push_str(&format!("; {n} {why}"));
+                said.push(format!("{n} {why}"));
             }
         }
-        say(&said)?;
+        say(&said.join("; "))?;
         let of = |status| self.taken[status as usize];
         let held = of(Status::NotSent) + of(Status::Failed);
         if held > 0 && !dry {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     DumpError, Read, Refusal, Settings,
     fields::{self, Fields},
-    messages::{Last, Messages, one_line},
+    messages::{Found, Last, Messages, one_line},
     people::People,
 };
 use crate::{
@@ -61,7 +61,7 @@ impl<'a> Converter<'a> {
         // Found in any case: a message whose receivers are all refused is not one without receivers.
         let now = self.settings.now;
         let found = self.last.get(of, self.messages, self.people, now)?;
-        let Some((message, types)) = found else {
+        let Some(Found { message, types }) = found else {
             let reason = format!(
                 "its message {of} is not in the dump, or cannot be taken: dump all of devilry_message"
             );
@@ -234,7 +234,7 @@ fn failed(name: &str, error: Value) -> Result<SeedAttempt, String> {
 
 /// The server's reply in what Python's smtplib says: `(550, b'5.1.1 No such user')`.
 fn reply(text: &str) -> (Option<u16>, Option<String>) {
-    let replies = text.match_indices("(").filter_map(|(at, _)| {
+    let replies = text.match_indices('(').filter_map(|(at, _)| {
         let rest = &text[at + 1..];
         let (code, words) = (rest.get(..3)?, rest.get(3..)?.strip_prefix(", b")?);
         let code: u16 = code.parse().ok()?;

@@ -61,7 +61,7 @@ impl Dump {
     }
 
     /// How many bytes it has.
-    pub fn len(&self) -> io::Result<u64> {
+    pub fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 

@@ -23,8 +23,7 @@ pub(super) struct Message {
     kind: String,
     created_by: Option<Who>,
     created_at: Option<Timestamp>,
-    /// The types of its receivers, as `email`.
-    pub(super) types: Vec<String>,
+    types: Vec<String>,
     metadata: Value,
 }
 
@@ -124,10 +123,6 @@ impl Messages {
         self.places.is_empty()
     }
 
-    pub(super) fn len(&self) -> u64 {
-        self.places.len() as u64
-    }
-
     pub(super) fn lay_aside(&mut self, message: &Message) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         self.file.write_all(&bytes)?;
@@ -178,31 +173,41 @@ impl Messages {
     }
 }
 
+/// A message as its receivers want it.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) message: Arc<ImportedMessage>,
+    /// The types of its receivers, as `email`.
+    pub(super) types: Arc<[String]>,
+}
+
 /// The message that was asked for last: receivers of one mostly follow each other.
 #[derive(Default)]
-pub(super) struct Last(Option<(i64, Arc<ImportedMessage>, Arc<[String]>)>);
+pub(super) struct Last(Option<(i64, Found)>);
 
 impl Last {
-    /// The message of this number with the types of its receivers; `None` when there is none.
+    /// The message of this number; `None` when there is none.
     pub(super) fn get(
         &mut self,
         number: i64,
         messages: &mut Messages,
         people: &People,
         now: Timestamp,
-    ) -> Result<Option<(Arc<ImportedMessage>, Arc<[String]>)>, DumpError> {
-        if let Some((last, message, types)) = &self.0
+    ) -> Result<Option<Found>, DumpError> {
+        if let Some((last, found)) = &self.0
             && *last == number
         {
-            return Ok(Some((Arc::clone(message), Arc::clone(types))));
+            return Ok(Some(found.clone()));
         }
         let Some(index) = messages.find(number) else {
             return Ok(None);
         };
         let mut message = messages.get(index)?;
-        let types: Arc<[String]> = std::mem::take(&mut message.types).into();
-        let message = Arc::new(message.imported(people, now));
-        self.0 = Some((number, Arc::clone(&message), Arc::clone(&types)));
-        Ok(Some((message, types)))
+        let found = Found {
+            types: std::mem::take(&mut message.types).into(),
+            message: Arc::new(message.imported(people, now)),
+        };
+        self.0 = Some((number, found.clone()));
+        Ok(Some(found))
     }
 }

@@ -150,11 +150,11 @@ impl Dump {
             match rows::model(row.bytes) {
                 Some(RECEIVER) => plan.receivers += 1,
                 Some(MESSAGE | people::USER | people::EMAIL | people::NAME) | None => {
-                    let taken = read(&row).and_then(|read| plan.learn(read));
-                    match taken {
-                        Ok(taken) => taken?,
-                        Err(refusal) => plan.refusals.push(refusal),
-                    }
+                    let learnt = match read(&row) {
+                        Ok(read) => plan.learn(read)?,
+                        Err(refusal) => Err(refusal),
+                    };
+                    plan.refusals.extend(learnt.err());
                 }
                 Some(_) => {}
             }
@@ -168,19 +168,21 @@ impl Dump {
 }
 
 impl Plan {
-    fn learn(&mut self, mut read: Read) -> Result<Result<(), DumpError>, Refusal> {
-        let learnt = if read.model == MESSAGE {
-            let number = read.number()?;
-            let parsed = messages::parse(number, &mut read.fields);
-            return match parsed {
-                Ok(message) => Ok(self.messages.lay_aside(&message).map_err(DumpError::from)),
-                Err(reason) => Err(read.refuse(reason)),
-            };
-        } else {
-            self.people
-                .learn(&read.model, read.pk.as_ref(), &mut read.fields)
+    /// Takes a row of anything but a receiver: the outer error is the dump's, the inner one the row's.
+    fn learn(&mut self, mut read: Read) -> Result<Result<(), Refusal>, DumpError> {
+        if read.model != MESSAGE {
+            let (model, pk) = (read.model.clone(), read.pk.clone());
+            let learnt = self.people.learn(&model, pk.as_ref(), &mut read.fields);
+            return Ok(learnt.map_err(|reason| read.refuse(reason)));
+        }
+        let number = match read.number() {
+            Ok(number) => number,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        learnt.map(Ok).map_err(|reason| read.refuse(reason))
+        match messages::parse(number, &mut read.fields) {
+            Ok(message) => Ok(Ok(self.messages.lay_aside(&message)?)),
+            Err(reason) => Ok(Err(read.refuse(reason))),
+        }
     }
 
     /// Goes through all receivers, each ready for the store or refused, until `take` says no.
@@ -220,11 +222,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-
-    /// How many messages there are.
-    pub fn messages(&self) -> u64 {
-        self.messages.len()
     }
 }
 

@@ -209,7 +209,8 @@ mod tests {
         #[test]
         fn an_array_in_any_layout_and_lines_are_the_same_rows(texts in proptest::collection::vec(".*", 1..5), buffer in 1_usize..40) {
             let rows: Vec<Value> = texts.iter().map(|text| json!({"model": "m", "fields": {text: [text, {"\\\"": "}{"}]}})).collect();
-            let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+            let lines: Vec<_> = rows.iter().map(ToString::to_string).collect();
+            let lines = lines.join("\n");
             prop_assert_eq!(&read(&lines, buffer).unwrap(), &rows);
             prop_assert_eq!(&read(&serde_json::to_string(&rows).unwrap(), buffer).unwrap(), &rows);
             prop_assert_eq!(&read(&serde_json::to_string_pretty(&rows).unwrap(), buffer).unwrap(), &rows);
