@@ -84,6 +84,7 @@ fn store(folder: &tempfile::TempDir, receivers: usize) -> Arc<Store> {
                 name: None,
                 user: None,
                 language: "en".to_owned(),
+                rendered: None,
                 backend: "sms".to_owned(),
                 metadata: serde_json::json!({}),
             })

@@ -258,7 +258,7 @@ fn the_config_and_the_messages_are_taken_as_they_stand() {
         .lines()
         .filter(|line| line.starts_with('{') && line.contains("\"content\""))
         .collect();
-    assert_eq!(messages.len(), 3);
+    assert_eq!(messages.len(), 4);
     for message in messages {
         let told = postroom.run_with(&["submit"], message);
         let receipt: &Value = &told.json_lines()[0];

@@ -67,6 +67,11 @@ pub enum BuildError {
     /// The uid has letters that a Message-ID or a file name may not have.
     #[error("the uid {0:?} cannot stand in a Message-ID")]
     Uid(String),
+    /// There is only the template.
+    #[error(
+        "its template could not be rendered: {0}; hand the message over again, under another key"
+    )]
+    Unrendered(String),
     /// The key does not sign.
     #[error("the message could not be signed (DKIM): {0}")]
     Sign(String),
@@ -127,6 +132,9 @@ impl MimeBuilder {
         default_from: Option<&str>,
     ) -> Result<Built, BuildError> {
         check_uid(&receiver.uid)?;
+        if let Body::Template { error, .. } = &content.body {
+            return Err(BuildError::Unrendered(error.clone()));
+        }
         let (part, hash) = self.part(content);
         let mut built = Self::unsigned(message, content, part, receiver, default_from)?;
         if let (Some(dkim), Some(hash)) = (&self.dkim, hash) {
@@ -178,7 +186,7 @@ impl MimeBuilder {
                 })
             }
             // A content's part is of its own kind; the compiler cannot know.
-            (Body::Parts { .. }, Part::Raw { .. }) => Err(BuildError::NoFrom),
+            (_, Part::Raw { .. }) => Err(BuildError::NoFrom),
         }
     }
 
@@ -199,7 +207,7 @@ impl MimeBuilder {
             (Part::Raw { .. }, Body::Raw(raw)) => dkim::hash_body(raw),
             (Part::Parts(part), _) => dkim::hash_body(part),
             // A content's part is of its own kind; the compiler cannot know.
-            (Part::Raw { .. }, Body::Parts { .. }) => dkim::hash_body(b""),
+            (Part::Raw { .. }, _) => dkim::hash_body(b""),
         });
         if part.size() > CACHED_BYTES {
             return (part, body);
@@ -219,7 +227,7 @@ impl MimeBuilder {
 
 fn format_part(content: &Content) -> Part {
     match &content.body {
-        Body::Parts { text, html } => {
+        Body::Parts { text, html } | Body::Template { text, html, .. } => {
             let body = match html {
                 None => SinglePart::plain(with_crlf(text)).formatted(),
                 Some(html) if text.is_empty() => SinglePart::html(with_crlf(html)).formatted(),

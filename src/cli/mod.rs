@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod import;
 mod init;
+mod lines;
 mod list;
 mod logging;
 mod man;
@@ -26,6 +27,7 @@ mod migrate;
 mod notify;
 mod operator;
 mod output;
+mod preview;
 mod progress;
 mod prompt;
 mod receiver;
@@ -75,6 +77,7 @@ enum Command {
     Init(init::Args),
     Submit(submit::Args),
     Sendmail(sendmail::Args),
+    Preview(preview::Args),
     Deliver(deliver::Args),
     Run(run::Args),
     List(list::Args),
@@ -177,6 +180,7 @@ fn run(Cli { globals, command }: Cli) -> Exit {
         Command::Init(args) => init::run(&globals, &args),
         Command::Submit(args) => submit::run(&globals, &args),
         Command::Sendmail(args) => Ok(sendmail::run(&globals, &args)),
+        Command::Preview(args) => preview::run(&globals, &args),
         Command::Deliver(args) => deliver::run(&globals, &args),
         Command::Run(args) => run::run(&globals, &args),
         Command::List(args) => list::run(&globals, &args),

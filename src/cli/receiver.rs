@@ -105,6 +105,9 @@ fn content_json(content: &Content) -> Value {
         Body::Parts { text, html } => {
             json!({"subject": content.subject, "text": text, "html": html})
         }
+        Body::Template { text, html, .. } => {
+            json!({"subject": content.subject, "text": text, "html": html, "template": true})
+        }
         Body::Raw(bytes) => {
             json!({"subject": content.subject, "raw": String::from_utf8_lossy(bytes)})
         }

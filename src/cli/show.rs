@@ -103,6 +103,14 @@ fn text(out: &mut dyn Write, detail: &Detail, content: &Content) -> io::Result<(
             writeln!(out, "\nContent")?;
             block(out, &DisplayText::lines(text))
         }
+        Body::Template { text, html, .. } => {
+            writeln!(out, "\nTemplate, which could not be rendered")?;
+            let html = html.as_deref().unwrap_or_default();
+            block(
+                out,
+                &DisplayText::lines(if text.is_empty() { html } else { text }),
+            )
+        }
         Body::Raw(bytes) => raw(out, bytes),
     }
 }

@@ -1,26 +1,26 @@
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Read as _, Write},
+    io::{self, BufWriter, Write},
     path::PathBuf,
 };
 
 use anyhow::Context as _;
 use chrono::Utc;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Exit, context::Globals, output::json_line, ways::submit_defaults};
+use super::{
+    Exit,
+    context::Globals,
+    lines::{Given, Lines},
+    output::json_line,
+    ways::submit_defaults,
+};
 use crate::{
-    message::{Submission, SubmissionError, SubmitDefaults},
+    message::{Submission, SubmissionError},
     store::{Receipt, Store},
 };
 
-/// What is read at once: as many lines as lie in it share a commit.
-const BUFFER: usize = 1 << 20;
 /// No more lines than these share a commit.
 const LINES: usize = 1000;
-/// A longer line is refused rather than held in memory.
-const LONGEST: usize = 64 << 20;
-
 /// Hand messages over: JSON Lines in, one receipt a line out, in the same order
 #[derive(clap::Args)]
 #[command(
@@ -38,16 +38,13 @@ pub(super) struct Args {
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let config = globals.config()?;
     let store = globals.open(&config)?;
-    let input: Box<dyn io::Read> = if args.file.as_os_str() == "-" {
-        Box::new(io::stdin())
-    } else {
-        let shown = args.file.display();
-        Box::new(File::open(&args.file).with_context(|| format!("cannot read {shown}"))?)
-    };
-    let mut lines = Lines {
-        input: BufReader::with_capacity(BUFFER, input),
-        number: 0,
-        defaults: submit_defaults(&config),
+    let mut lines = Lines::open(&args.file)?;
+    let defaults = submit_defaults(&config);
+    let parse = |line: Given| Line {
+        number: line.number,
+        parsed: line
+            .text
+            .and_then(|text| Submission::parse(text.trim(), &defaults)),
     };
     let mut desk = Desk {
         store: &store,
@@ -57,13 +54,13 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     if args.strict {
         let mut all = Vec::new();
         while let Some(line) = lines.next()? {
-            all.push(line);
+            all.push(parse(line));
         }
         desk.all_or_none(all)?;
     } else {
         let mut batch = Vec::new();
         while let Some(line) = lines.next()? {
-            batch.push(line);
+            batch.push(parse(line));
             // Who writes a line and waits for its receipt gets it at once; who writes many gets one commit for many.
             if batch.len() >= LINES || !lines.has_next_at_hand() {
                 desk.each(std::mem::take(&mut batch))?;
@@ -74,78 +71,10 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     Ok(u8::from(desk.refused))
 }
 
-/// A line that was read, counted from 1.
+/// A line that was read.
 struct Line {
     number: usize,
     parsed: Result<Submission, SubmissionError>,
-}
-
-struct Lines {
-    input: BufReader<Box<dyn io::Read>>,
-    number: usize,
-    defaults: SubmitDefaults,
-}
-
-impl Lines {
-    /// The next line that is not blank.
-    fn next(&mut self) -> anyhow::Result<Option<Line>> {
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            let limit = LONGEST as u64 + 1;
-            if self
-                .input
-                .by_ref()
-                .take(limit)
-                .read_until(b'\n', &mut bytes)
-                .context("cannot read the messages")?
-                == 0
-            {
-                return Ok(None);
-            }
-            self.number += 1;
-            if self.number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
-                bytes.drain(..3);
-            }
-            if bytes.len() > LONGEST {
-                self.input
-                    .skip_until(b'\n')
-                    .context("cannot read the messages")?;
-                return Ok(Some(self.refused("the line is longer than 64 MiB")));
-            }
-            if !bytes.trim_ascii().is_empty() {
-                break;
-            }
-        }
-        Ok(Some(match std::str::from_utf8(&bytes) {
-            Ok(text) => Line {
-                number: self.number,
-                parsed: Submission::parse(text.trim(), &self.defaults),
-            },
-            Err(error) => {
-                let at = error.valid_up_to() + 1;
-                self.refused(&format!(
-                    "the line is not UTF-8 (byte {at}); raw_base64 carries other bytes"
-                ))
-            }
-        }))
-    }
-
-    fn refused(&self, why: &str) -> Line {
-        let error = SubmissionError {
-            key: None,
-            field: None,
-            message: why.to_owned(),
-        };
-        Line {
-            number: self.number,
-            parsed: Err(error),
-        }
-    }
-
-    fn has_next_at_hand(&self) -> bool {
-        self.input.buffer().contains(&b'\n')
-    }
 }
 
 struct Desk<'a, W: Write> {
@@ -241,15 +170,18 @@ impl<W: Write> Desk<'_, W> {
 
     fn error(&mut self, line: usize, error: &SubmissionError) -> anyhow::Result<()> {
         self.refused = true;
-        let SubmissionError {
-            key,
-            field,
-            message,
-        } = error;
-        let receipt =
-            json!({"line": line, "key": key, "result": "error", "field": field, "error": message});
-        json_line(&mut self.out, &receipt)
+        json_line(&mut self.out, &refusal(line, error))
     }
+}
+
+/// The receipt of a line that was refused.
+pub(super) fn refusal(line: usize, error: &SubmissionError) -> Value {
+    let SubmissionError {
+        key,
+        field,
+        message,
+    } = error;
+    json!({"line": line, "key": key, "result": "error", "field": field, "error": message})
 }
 
 fn not_stored(key: Option<String>) -> SubmissionError {

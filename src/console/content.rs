@@ -116,8 +116,12 @@ pub fn read(detail: &Detail, content: &Content, part: Part, width: usize) -> Rea
 /// A part letter by letter, for a file; `None`: nothing but what is shown.
 pub fn raw(content: &Content, part: Part) -> Option<Vec<u8>> {
     match (&content.body, part) {
-        (Body::Parts { text, .. }, Part::Text) => Some(text.clone().into_bytes()),
-        (Body::Parts { html, .. }, Part::Source) => html.clone().map(String::into_bytes),
+        (Body::Parts { text, .. } | Body::Template { text, .. }, Part::Text) => {
+            Some(text.clone().into_bytes())
+        }
+        (Body::Parts { html, .. } | Body::Template { html, .. }, Part::Source) => {
+            html.clone().map(String::into_bytes)
+        }
         (Body::Raw(bytes), Part::Source) => Some(bytes.clone()),
         (Body::Raw(bytes), Part::Headers) => {
             let message = MessageParser::default().parse_headers(bytes.as_slice())?;
@@ -141,7 +145,7 @@ enum Source<'a> {
 impl<'a> Source<'a> {
     fn of(content: &'a Content) -> Self {
         match &content.body {
-            Body::Parts { text, html } => Self::Parts {
+            Body::Parts { text, html } | Body::Template { text, html, .. } => Self::Parts {
                 text,
                 html: html.as_deref(),
             },

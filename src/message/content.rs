@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What one language of a message says. Stored once however many receivers share it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Content {
     /// The subject; of a raw message, read from its header.
     pub subject: String,
@@ -9,8 +9,8 @@ pub struct Content {
     pub body: Body,
 }
 
-/// The two shapes of a content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The shapes of a content.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
     /// Text, HTML or both; text derived from the HTML when only that was given.
@@ -22,13 +22,24 @@ pub enum Body {
     },
     /// A whole RFC 5322 message, CRLF at every line end, sent as it is.
     Raw(#[serde(with = "bytes")] Vec<u8>),
+    /// A template that could not be rendered for its receiver, kept to be looked at. It is never sent.
+    Template {
+        /// Its plain text; empty when nothing was given but HTML.
+        text: String,
+        /// Its HTML, if any.
+        html: Option<String>,
+        /// Why it could not be rendered, in a line.
+        error: String,
+    },
 }
 
 impl Content {
     /// What it takes in memory, in bytes, near enough.
     pub fn size(&self) -> usize {
         let body = match &self.body {
-            Body::Parts { text, html } => text.len() + html.as_ref().map_or(0, String::len),
+            Body::Parts { text, html } | Body::Template { text, html, .. } => {
+                text.len() + html.as_ref().map_or(0, String::len)
+            }
             Body::Raw(raw) => raw.len(),
         };
         self.subject.len() + body

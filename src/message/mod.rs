@@ -10,6 +10,7 @@ mod receiver;
 mod report;
 mod state;
 mod submission;
+mod template;
 mod text;
 
 pub use attempt::{Attempt, Outcome};
@@ -17,12 +18,15 @@ pub use cause::Cause;
 pub use content::{Body, Content};
 pub(crate) use html::html_as_text;
 pub use id::{AttemptId, CauseId, ContentId, JobId, MessageId, ReceiverId};
-pub use parse::{BackendFacts, Envelope, SubmissionError, SubmitDefaults, addressees};
+pub use parse::{
+    BackendFacts, Envelope, Preview, Previewed, SubmissionError, SubmitDefaults, addressees,
+};
 pub(crate) use parse::{LONGEST_HEADER_NAME, OWN_HEADERS, is_language};
 pub use receiver::{Delivery, Message, Receiver};
 pub use report::{Failure, Report};
 pub use state::{Reason, State, Status};
 pub use submission::{NewReceiver, Submission};
+pub use template::Rendered;
 pub(crate) use text::is_dangerous;
 pub use text::{DisplayText, Text};
 

@@ -4,13 +4,19 @@ mod body;
 mod fields;
 mod mail;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use lettre::{Address, message::Mailbox};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{DisplayText, NewReceiver, Submission};
+use super::{
+    Content, DisplayText, Failure, NewReceiver, Submission,
+    template::{About, Templates},
+};
 use crate::suggest::did_you_mean;
 use body::Contents;
 pub(crate) use body::is_language;
@@ -96,25 +102,116 @@ const LONGEST_WORD: usize = 900;
 /// Further from 0 than this a priority says nothing; the claim looks at each one in turn.
 const HIGHEST_PRIORITY: i64 = 1000;
 
+/// What a message says in one language.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// The language.
+    pub language: String,
+    /// The receiver it was made for: the first who reads this language; `None` when nobody does.
+    pub to: Option<String>,
+    /// The words.
+    pub content: Arc<Content>,
+    /// Why they could not be made.
+    pub failure: Option<Failure>,
+}
+
+/// What a line would hand over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Previewed {
+    /// Its key, if it has one.
+    pub key: Option<String>,
+    /// What it says, by language.
+    pub languages: Vec<Preview>,
+    /// Further receivers whose words could not be made, and why.
+    pub failures: Vec<(String, Failure)>,
+}
+
 impl Submission {
     /// Reads one line of JSON as an application hands it over.
     pub fn parse(line: &str, defaults: &SubmitDefaults) -> Result<Self, SubmissionError> {
-        let refuse = |key: Option<&str>, wrong: Wrong| SubmissionError {
-            key: key.map(str::to_owned),
-            field: wrong
-                .field
-                .map(|field| DisplayText::line(&field).into_string()),
-            message: DisplayText::line(&wrong.message).into_string(),
+        Ok(parse(line, defaults)?.0)
+    }
+
+    /// Reads a line likewise, and tells what it says in every language.
+    pub fn preview(line: &str, defaults: &SubmitDefaults) -> Result<Previewed, SubmissionError> {
+        let (submission, templates) = parse(line, defaults)?;
+        let reader = |language: &str| {
+            let mut receivers = submission.receivers.iter();
+            receivers.find(|receiver| receiver.language == language)
         };
-        let mut value: Value = serde_json::from_str(line).map_err(|error| {
-            let words = error.to_string();
-            let words = words.replacen(" at line 1 column", " at column", 1);
-            refuse(None, Wrong::whole(format!("not a line of JSON: {words}")))
-        })?;
-        let key = value.as_object_mut().and_then(|map| map.remove("key"));
-        let digest = digest(&value);
-        let spoken = key.as_ref().and_then(Value::as_str).map(str::to_owned);
-        submission(value, key, digest, defaults).map_err(|wrong| refuse(spoken.as_deref(), wrong))
+        let mut languages = Vec::new();
+        for (language, content) in &submission.contents {
+            languages.push(Preview {
+                language: language.clone(),
+                to: reader(language).map(|receiver| receiver.identity.clone()),
+                content: Arc::new(content.clone()),
+                failure: None,
+            });
+        }
+        if let Some(mut templates) = templates {
+            let tags: Vec<String> = templates.languages().map(str::to_owned).collect();
+            for language in tags {
+                let reader = reader(&language);
+                let rendered = match reader.and_then(|reader| reader.rendered.clone()) {
+                    Some(rendered) => rendered,
+                    None => templates
+                        .render(&language, &About::default())
+                        .map_err(|why| {
+                            refuse(
+                                submission.key.as_deref(),
+                                Wrong::at("content".to_owned(), why),
+                            )
+                        })?,
+                };
+                languages.push(Preview {
+                    language,
+                    to: reader.map(|receiver| receiver.identity.clone()),
+                    content: rendered.content,
+                    failure: rendered.failure,
+                });
+            }
+        }
+        let shown = |receiver: &&NewReceiver| {
+            let sample = reader(&receiver.language);
+            sample.is_some_and(|sample| std::ptr::eq(sample, *receiver))
+        };
+        let others = submission.receivers.iter();
+        let failures = others
+            .filter(|receiver| !shown(receiver))
+            .filter_map(|receiver| {
+                let failure = receiver.rendered.as_ref()?.failure.clone()?;
+                Some((receiver.identity.clone(), failure))
+            });
+        Ok(Previewed {
+            languages,
+            failures: failures.collect(),
+            key: submission.key.clone(),
+        })
+    }
+}
+
+fn parse(
+    line: &str,
+    defaults: &SubmitDefaults,
+) -> Result<(Submission, Option<Templates>), SubmissionError> {
+    let mut value: Value = serde_json::from_str(line).map_err(|error| {
+        let words = error.to_string();
+        let words = words.replacen(" at line 1 column", " at column", 1);
+        refuse(None, Wrong::whole(format!("not a line of JSON: {words}")))
+    })?;
+    let key = value.as_object_mut().and_then(|map| map.remove("key"));
+    let digest = digest(&value);
+    let spoken = key.as_ref().and_then(Value::as_str).map(str::to_owned);
+    submission(value, key, digest, defaults).map_err(|wrong| refuse(spoken.as_deref(), wrong))
+}
+
+fn refuse(key: Option<&str>, wrong: Wrong) -> SubmissionError {
+    SubmissionError {
+        key: key.map(str::to_owned),
+        field: wrong
+            .field
+            .map(|field| DisplayText::line(&field).into_string()),
+        message: DisplayText::line(&wrong.message).into_string(),
     }
 }
 
@@ -123,7 +220,7 @@ fn submission(
     key: Option<Value>,
     digest: [u8; 32],
     defaults: &SubmitDefaults,
-) -> Result<Submission, Wrong> {
+) -> Result<(Submission, Option<Templates>), Wrong> {
     let mut fields = Fields::new(value, String::new(), KNOWN)?;
     if let Some(key) = key {
         fields.put("key", key);
@@ -132,17 +229,12 @@ fn submission(
     if key.as_deref() == Some("") {
         return Err(fields.wrong("key", "is empty; leave it out to have one made"));
     }
-    match fields.take("template") {
-        None | Some(Value::Bool(false)) => {}
-        Some(Value::Bool(true)) => {
-            return Err(fields.wrong(
-                "template",
-                "templates are not available yet; hand over what is to be sent",
-            ));
-        }
+    let template = match fields.take("template") {
+        None => false,
+        Some(Value::Bool(template)) => template,
         Some(_) => return Err(fields.wrong("template", "is true or false")),
-    }
-    no_context(&mut fields)?;
+    };
+    let context = context(&mut fields, template)?;
 
     let from = fields.line("from")?;
     if let Some(from) = &from {
@@ -184,7 +276,7 @@ fn submission(
         ));
     }
 
-    let contents = body::read(&mut fields, from, &defaults.language)?;
+    let mut contents = body::read(&mut fields, from, &defaults.language, template)?;
     if contents.raw {
         let unusable = match (&reply_to, headers.is_empty()) {
             (Some(_), _) => Some("reply_to"),
@@ -198,8 +290,16 @@ fn submission(
             ));
         }
     }
-    let receivers = receivers(&mut fields, &contents, defaults)?;
-    Ok(Submission {
+    let mut templates = match contents.templates.clone() {
+        None => None,
+        Some(sources) => {
+            let context = context.unwrap_or_default();
+            let made = Templates::new(sources, &context);
+            Some(made.map_err(|wrong| Wrong::at(wrong.field, &wrong.reason))?)
+        }
+    };
+    let receivers = receivers(&mut fields, &contents, templates.as_mut(), defaults)?;
+    let submission = Submission {
         key,
         kind,
         from: contents.from,
@@ -211,19 +311,22 @@ fn submission(
         priority,
         send_after,
         expires_at,
-        contents: contents.by_language,
+        contents: std::mem::take(&mut contents.by_language),
         receivers,
         digest,
-    })
+    };
+    Ok((submission, templates))
 }
 
-fn no_context(fields: &mut Fields) -> Result<(), Wrong> {
+/// What templates are told.
+fn context(fields: &mut Fields, template: bool) -> Result<Option<Map<String, Value>>, Wrong> {
     match fields.take("context") {
-        None => Ok(()),
-        Some(_) => Err(fields.wrong(
-            "context",
-            "belongs to templates, which are not available yet",
-        )),
+        None => Ok(None),
+        Some(_) if !template => {
+            Err(fields.wrong("context", "belongs to templates: say \"template\": true"))
+        }
+        Some(Value::Object(map)) => Ok(Some(map)),
+        Some(_) => Err(fields.wrong("context", "is an object, as in {\"grade\": \"B\"}")),
     }
 }
 
@@ -288,6 +391,7 @@ fn headers(fields: &mut Fields) -> Result<Vec<(String, String)>, Wrong> {
 fn receivers(
     fields: &mut Fields,
     contents: &Contents,
+    mut templates: Option<&mut Templates>,
     defaults: &SubmitDefaults,
 ) -> Result<Vec<NewReceiver>, Wrong> {
     const SHAPE: &str = "is a list of receivers, as in [{\"to\": \"april@example.com\"}]";
@@ -300,15 +404,27 @@ fn receivers(
     let mut receivers = Vec::with_capacity(all.len());
     let mut seen = HashSet::with_capacity(all.len());
     for (index, value) in all.into_iter().enumerate() {
-        let receiver = receiver(value, index, contents, defaults)?;
+        let is_template = templates.is_some();
+        let (mut receiver, context) = receiver(value, index, contents, is_template, defaults)?;
         let same = (
             receiver.backend.clone(),
             folded(&receiver.identity),
             receiver.user.clone(),
         );
-        if seen.insert(same) {
-            receivers.push(receiver);
+        if !seen.insert(same) {
+            continue;
         }
+        if let Some(templates) = &mut templates {
+            let about = About {
+                to: Some(&receiver.identity),
+                name: receiver.name.as_deref(),
+                user: receiver.user.as_deref(),
+                context: context.as_ref(),
+            };
+            let rendered = templates.render(&receiver.language, &about);
+            receiver.rendered = Some(rendered.map_err(|why| fields.wrong("content", why))?);
+        }
+        receivers.push(receiver);
     }
     Ok(receivers)
 }
@@ -325,10 +441,11 @@ fn receiver(
     value: Value,
     index: usize,
     contents: &Contents,
+    template: bool,
     defaults: &SubmitDefaults,
-) -> Result<NewReceiver, Wrong> {
+) -> Result<(NewReceiver, Option<Map<String, Value>>), Wrong> {
     let mut fields = Fields::new(value, format!("receivers[{index}]"), KNOWN_OF_RECEIVER)?;
-    no_context(&mut fields)?;
+    let context = context(&mut fields, template)?;
     let backend = match fields.line("backend")? {
         Some(name) => name,
         None => defaults.backend.clone().ok_or_else(|| {
@@ -377,14 +494,16 @@ fn receiver(
             );
             fields.wrong("language", &why)
         })?;
-    Ok(NewReceiver {
+    let receiver = NewReceiver {
         identity,
         name,
         user: fields.line("user")?.filter(|user| !user.is_empty()),
         language,
+        rendered: None,
         backend,
         metadata: metadata(&mut fields),
-    })
+    };
+    Ok((receiver, context))
 }
 
 const NO_ADDRESS: &str = "is no address; write april@example.com or April <april@example.com>, with quotes around a name that has a comma in it";

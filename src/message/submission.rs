@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Content, Timestamp};
+use super::{Content, Rendered, Timestamp};
 
 /// A message as an application hands it over: checked, its languages and backends resolved, ready for the store.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub struct Submission {
     pub send_after: Option<Timestamp>,
     /// Not after this.
     pub expires_at: Option<Timestamp>,
-    /// The words by language; a raw message has one entry.
+    /// The words by language; a raw message has one entry, and one whose receivers have words of their own none.
     pub contents: Vec<(String, Content)>,
     /// To whom; no two with the same backend, identity and user.
     pub receivers: Vec<NewReceiver>,
@@ -44,8 +44,10 @@ pub struct NewReceiver {
     pub name: Option<String>,
     /// The application's name of the person.
     pub user: Option<String>,
-    /// One of the languages of [`Submission::contents`].
+    /// One of the languages of [`Submission::contents`], unless there are words of its own.
     pub language: String,
+    /// What a template says to this receiver alone.
+    pub rendered: Option<Rendered>,
     /// The backend's name.
     pub backend: String,
     /// The caller's own data.

@@ -7,12 +7,14 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Store, StoreError, codec,
+    SeedAttempt, Store, StoreError, cause, codec,
     error::explain,
     pace::GAP,
+    seed::insert_attempts,
     submit::{fresh, json},
+    timestamp,
 };
-use crate::message::State;
+use crate::message::{Failure, Outcome, ReceiverId, State};
 
 /// Receivers that become rows in one transaction: some 15 ms.
 pub(super) const PART: usize = 250;
@@ -40,6 +42,49 @@ pub(super) struct Line {
     pub(super) user: Option<String>,
     pub(super) language: String,
     pub(super) metadata: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unrendered: Option<Unrendered>,
+}
+
+/// Why a receiver has no words that could be sent.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Unrendered {
+    error: String,
+    traceback: String,
+    phase: Option<String>,
+}
+
+impl Unrendered {
+    pub(super) fn of(failure: &Failure) -> Self {
+        Self {
+            error: failure.error.clone(),
+            traceback: failure.traceback.clone(),
+            phase: failure.phase.clone(),
+        }
+    }
+
+    /// Notes it: a try that failed for good before anybody was asked.
+    fn note(&self, tx: &Transaction<'_>, identity: &str, at: i64) -> rusqlite::Result<()> {
+        let receiver = ReceiverId(tx.last_insert_rowid());
+        let attempt = SeedAttempt {
+            outcome: Outcome::Permanent,
+            started_at: timestamp(at),
+            ended_at: timestamp(at),
+            code: None,
+            enhanced: None,
+            text: self.error.clone(),
+            traceback: self.traceback.clone(),
+            server: None,
+            phase: self.phase.clone(),
+            transcript: None,
+        };
+        let cause = cause::note(tx, &attempt.failure(), identity, timestamp(at))?;
+        tx.prepare_cached(
+            "UPDATE receiver SET failed_count = 1, epoch = 1, cause_id = ? WHERE id = ?",
+        )?
+        .execute([cause.0, receiver.0])?;
+        insert_attempts(tx, receiver, &[attempt], "submit")
+    }
 }
 
 /// Some receivers of a message.
@@ -114,9 +159,16 @@ pub(super) fn insert(
             common.send_after,
             common.expires_at,
             fresh(12)?,
-            State::Queued.number(),
-            common.due_at,
+            match line.unrendered {
+                None => State::Queued,
+                Some(_) => State::Permanent,
+            }
+            .number(),
+            line.unrendered.is_none().then_some(common.due_at),
         ])?;
+        if let Some(unrendered) = &line.unrendered {
+            unrendered.note(tx, &line.identity, common.created_at)?;
+        }
     }
     Ok(())
 }

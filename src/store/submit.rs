@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,9 +10,9 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
     Store, StoreError, codec, millis, random_hex,
-    remainder::{self, Common, Line, PART, put_by},
+    remainder::{self, Common, Line, PART, Unrendered, put_by},
 };
-use crate::message::{MessageId, Submission, Timestamp};
+use crate::message::{Content, MessageId, Submission, Timestamp};
 
 /// A write transaction ends after this, so that others get in between.
 const SLICE: Duration = Duration::from_millis(15);
@@ -206,11 +207,19 @@ fn insert(
         due_at,
     };
     let mut lines = Vec::with_capacity(submission.receivers.len());
+    let mut written = HashMap::new();
     for receiver in &submission.receivers {
+        let failure = receiver.rendered.as_ref();
+        let failure = failure.and_then(|rendered| rendered.failure.as_ref());
         let backend = id_of(tx, &mut known.backends, &receiver.backend, |tx, name| {
             backend_id(tx, name, now)
         })?;
-        let Some(&content) = contents.get(receiver.language.as_str()) else {
+        let own = match &receiver.rendered {
+            None => None,
+            Some(rendered) => Some(own_content(tx, &rendered.content, &mut written)?),
+        };
+        let Some(content) = own.or_else(|| contents.get(receiver.language.as_str()).copied())
+        else {
             let what = format!(
                 "no content in language {:?} for {}",
                 receiver.language, receiver.identity
@@ -225,6 +234,7 @@ fn insert(
             user: receiver.user.clone(),
             language: receiver.language.clone(),
             metadata: json(&receiver.metadata)?,
+            unrendered: failure.map(Unrendered::of),
         });
     }
     if lines.len() > PART {
@@ -237,6 +247,22 @@ fn insert(
         message: MessageId(message),
         receivers: submission.receivers.len(),
     })
+}
+
+/// The number of a receiver's own content. `written` knows those of this message: one that many share is packed once.
+fn own_content(
+    tx: &Transaction<'_>,
+    content: &Arc<Content>,
+    written: &mut HashMap<*const Content, i64>,
+) -> rusqlite::Result<i64> {
+    if let Some(id) = written.get(&Arc::as_ptr(content)) {
+        return Ok(*id);
+    }
+    let packed = codec::pack(content)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let id = content_id(tx, &content.subject, &packed)?;
+    written.insert(Arc::as_ptr(content), id);
+    Ok(id)
 }
 
 /// The number of a content, which is stored once.

@@ -36,6 +36,7 @@ pub fn receiver(backend: &str, identity: String) -> NewReceiver {
         name: None,
         user: None,
         language: "en".to_owned(),
+        rendered: None,
         backend: backend.to_owned(),
         metadata: Value::Null,
     }

@@ -287,6 +287,7 @@ impl Letters {
                 identity: person.address,
                 name: Some(person.name),
                 user: Some(person.user),
+                rendered: None,
                 backend: backend.to_owned(),
                 metadata: person.metadata,
             })

@@ -9,15 +9,16 @@ use super::{
     fields::{Fields, Wrong},
     in_header,
 };
-use crate::message::{Body, Content, html_as_text};
+use crate::message::{Body, Content, html_as_text, template::Source};
 
 /// A content with its language.
 type Said = (String, Content);
 
 /// The words of a message.
 pub(super) struct Contents {
-    /// Never empty; one entry when raw.
+    /// One entry when raw; empty when they are templates.
     pub(super) by_language: Vec<Said>,
+    pub(super) templates: Option<Vec<(String, Source)>>,
     pub(super) raw: bool,
     /// The header From: of a raw message its own.
     pub(super) from: Option<String>,
@@ -27,28 +28,31 @@ impl Contents {
     /// The language whose content a receiver gets: `nb-NO`, else `nb`, else the default language likewise. Who asks for none gets the only
     /// one, if there is only one.
     pub(super) fn language(&self, wanted: Option<&str>, default: &str) -> Option<String> {
-        let only = match self.by_language.as_slice() {
-            [(only, _)] if self.raw || wanted.is_none() => Some(only),
+        let there = self.tags();
+        let only = match there.as_slice() {
+            [only] if self.raw || wanted.is_none() => Some(*only),
             _ => None,
         };
         let mut tags = wanted.into_iter().chain([default]).flat_map(wider);
-        tags.find_map(|tag| {
-            self.by_language
-                .iter()
-                .find(|(language, _)| folded(language) == tag)
-        })
-        .map(|(language, _)| language)
-        .or(only)
-        .cloned()
+        tags.find_map(|tag| there.iter().copied().find(|known| folded(known) == tag))
+            .or(only)
+            .map(str::to_owned)
     }
 
     pub(super) fn languages(&self) -> String {
-        let all: Vec<_> = self
-            .by_language
-            .iter()
-            .map(|(language, _)| language.as_str())
-            .collect();
-        all.join(", ")
+        self.tags().join(", ")
+    }
+
+    /// The languages there are; never empty.
+    fn tags(&self) -> Vec<&str> {
+        match &self.templates {
+            Some(templates) => templates.iter().map(|(tag, _)| tag.as_str()).collect(),
+            None => self
+                .by_language
+                .iter()
+                .map(|(tag, _)| tag.as_str())
+                .collect(),
+        }
     }
 }
 
@@ -64,21 +68,36 @@ fn wider(tag: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Takes `content`, `raw` or `raw_base64`.
+/// Takes `content`, `raw` or `raw_base64`; a content may be made of templates.
 pub(super) fn read(
     fields: &mut Fields,
     from: Option<String>,
     default_language: &str,
+    template: bool,
 ) -> Result<Contents, Wrong> {
     let content = fields.take("content");
     let raw = fields.text("raw")?;
     let encoded = fields.text("raw_base64")?;
     match (content, raw, encoded) {
-        (Some(content), None, None) => Ok(Contents {
-            by_language: by_language(fields, content)?,
-            raw: false,
-            from,
-        }),
+        (Some(content), None, None) => {
+            let sources = by_language(fields, content)?;
+            let (by_language, templates) = if template {
+                (Vec::new(), Some(sources))
+            } else {
+                let said = sources.into_iter().map(said);
+                (said.collect::<Result<_, _>>()?, None)
+            };
+            Ok(Contents {
+                by_language,
+                templates,
+                raw: false,
+                from,
+            })
+        }
+        (None, Some(_), None) | (None, None, Some(_)) if template => Err(fields.wrong(
+            "template",
+            "makes nothing of a raw message, which is sent as it is: give content",
+        )),
         (None, Some(raw), None) => self::raw(fields, "raw", raw.as_bytes(), from, default_language),
         (None, None, Some(encoded)) => {
             let raw = STANDARD
@@ -97,7 +116,7 @@ pub(super) fn read(
     }
 }
 
-fn by_language(fields: &Fields, content: Value) -> Result<Vec<Said>, Wrong> {
+fn by_language(fields: &Fields, content: Value) -> Result<Vec<(String, Source)>, Wrong> {
     const SHAPE: &str =
         "is an object by language, as in {\"en\": {\"subject\": \"…\", \"text\": \"…\"}}";
     let Value::Object(map) = content else {
@@ -106,7 +125,7 @@ fn by_language(fields: &Fields, content: Value) -> Result<Vec<Said>, Wrong> {
     if map.is_empty() {
         return Err(fields.wrong("content", SHAPE));
     }
-    let mut said: Vec<Said> = Vec::with_capacity(map.len());
+    let mut sources: Vec<(String, Source)> = Vec::with_capacity(map.len());
     for (language, value) in map {
         let path = format!("content.{language}");
         if !value.is_object() {
@@ -118,7 +137,7 @@ fn by_language(fields: &Fields, content: Value) -> Result<Vec<Said>, Wrong> {
                 "is no language; write a tag such as en, nb or nb-NO",
             ));
         }
-        if said
+        if sources
             .iter()
             .any(|(other, _)| folded(other) == folded(&language))
         {
@@ -128,26 +147,40 @@ fn by_language(fields: &Fields, content: Value) -> Result<Vec<Said>, Wrong> {
         let subject = fields.line("subject")?.unwrap_or_default();
         let text = fields.text("text")?;
         let html = fields.text("html")?;
-        let text = match (text, &html) {
-            (Some(text), _) => text,
-            (None, Some(html)) => text_of(html).map_err(|why| fields.wrong("html", &why))?,
-            (None, None) if subject.is_empty() => {
-                return Err(fields.wrong(
-                    "text",
-                    "is missing: neither subject, text nor html says anything",
-                ));
-            }
-            (None, None) => String::new(),
-        };
-        said.push((
+        if text.is_none() && html.is_none() && subject.is_empty() {
+            return Err(fields.wrong(
+                "text",
+                "is missing: neither subject, text nor html says anything",
+            ));
+        }
+        sources.push((
             language,
-            Content {
+            Source {
                 subject,
-                body: Body::Parts { text, html },
+                text,
+                html,
             },
         ));
     }
-    Ok(said)
+    Ok(sources)
+}
+
+/// Words that are sent as they stand there.
+fn said((language, source): (String, Source)) -> Result<Said, Wrong> {
+    let Source {
+        subject,
+        text,
+        html,
+    } = source;
+    let text = match (text, &html) {
+        (Some(text), _) => text,
+        (None, Some(html)) => {
+            text_of(html).map_err(|why| Wrong::at(format!("content.{language}.html"), &why))?
+        }
+        (None, None) => String::new(),
+    };
+    let body = Body::Parts { text, html };
+    Ok((language, Content { subject, body }))
 }
 
 /// Whether it has the form of a language's tag.
@@ -196,6 +229,7 @@ fn raw(
                 body: Body::Raw(bytes),
             },
         )],
+        templates: None,
         raw: true,
         from: own.map(|own| own.to_string()).or(given_from),
     })

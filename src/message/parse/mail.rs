@@ -223,6 +223,7 @@ fn receivers(
                 name: None,
                 user: user.map(str::to_owned),
                 language: language.to_owned(),
+                rendered: None,
                 backend: backend.to_owned(),
                 metadata: Value::Object(Map::new()),
             });
