@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
             return at;
         }
         if name.is_empty() {
-            return match html[at..].as_bytes() {
+            return match &html.as_bytes()[at..] {
                 [b'!', b'-', b'-', ..] => end_of_comment(html, at + 3),
                 [b'!' | b'?' | b'/', ..] => end_of(html, at, ">"),
                 _ => at,
