@@ -64,12 +64,7 @@ impl Reader {
 }
 
 /// The rows of a table that no receiver names in this column.
-fn unused(
-    conn: &Connection,
-    table: &str,
-    column: &str,
-    and: &str,
-) -> rusqlite::Result<Vec<i64>> {
+fn unused(conn: &Connection, table: &str, column: &str, and: &str) -> rusqlite::Result<Vec<i64>> {
     let (mut found, mut after) = (Vec::new(), 0);
     // A window ends after so many rows, found or not: no read keeps the log from being moved.
     let mut bound = conn.prepare(&format!(
