@@ -11,7 +11,9 @@ use std::env;
 use fastrand::Rng;
 use postroom::demo::server::{Action, Phase, Script, Server};
 use serde_json::Value;
-use support::{Postroom, Running, Setup, Summary, assert_explained, message, raw_message, several};
+use support::{
+    Postroom, Running, Setup, Summary, assert_explained, message, raw_message, several, skipped,
+};
 
 /// Where a process can be killed (`src/fail.rs`), and how often it comes there at least while it sends what one round stores.
 const POINTS: [(&str, u64); 8] = [

@@ -89,9 +89,12 @@ impl Table {
         let Some(room) = self.room else {
             return widths;
         };
-        let wants = |(width, look): (&usize, &Look)| match look.gives_way {
-            true => (*width).min(WANTED),
-            false => *width,
+        let wants = |(width, look): (&usize, &Look)| {
+            if look.gives_way {
+                (*width).min(WANTED)
+            } else {
+                *width
+            }
         };
         for last in (0..self.looks.len()).rev() {
             if taken(widths.iter().zip(&self.looks).map(wants)) > room && self.looks[last].leaves {

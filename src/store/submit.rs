@@ -101,8 +101,8 @@ impl Store {
         submissions: &[Submission],
         now: Timestamp,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let mut conn = self.writer();
-        let mut run = || -> rusqlite::Result<Vec<Receipt>> {
+        let run = || -> rusqlite::Result<Vec<Receipt>> {
+            let mut conn = self.writer();
             let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let mut known = Known::default();
             let receipts: Vec<_> = submissions
@@ -120,8 +120,6 @@ impl Store {
             Ok(receipts)
         };
         let receipts = run().map_err(|error| super::error::explain(&self.path, error))?;
-        drop(run);
-        drop(conn);
         self.store_remainder()?;
         Ok(receipts)
     }
