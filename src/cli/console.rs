@@ -79,6 +79,7 @@ pub(super) fn open(
         program,
         store,
         types: config.types.clone(),
+        queries: config.queries.clone(),
         who: operator(),
         resend_limit: config.delivery.resend_limit(),
         lease: config.delivery.lease,

@@ -37,8 +37,41 @@ pub enum Command {
     Mark,
     Range,
     MarkAll,
+    MarkScreen,
+    Invert,
     Unmark,
+    Undo,
     Resend,
+    Hold,
+    Release,
+    Cancel,
+    MarkSent,
+    Delete,
+    Filter,
+    CloseFilter,
+    Turn,
+    TurnAndClose,
+    NextSection,
+    PreviousSection,
+    Columns,
+    CloseColumns,
+    TurnColumn,
+    ColumnRight,
+    ColumnLeft,
+    Wider,
+    Narrower,
+    Unsize,
+    UsualColumns,
+    SortByColumn,
+    Sort,
+    Reverse,
+    GoTo,
+    Complete,
+    CompleteBack,
+    Earlier,
+    Later,
+    KeepQuery,
+    ForgetQuery,
     Open,
     Back,
     NextTab,
@@ -110,11 +143,15 @@ pub enum Place {
     Overview,
     /// The list of actions.
     Palette,
+    /// The filter panel.
+    Filter,
+    /// The choice of columns.
+    Columns,
 }
 
 impl Place {
     /// Every place.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Table,
         Self::Detail,
         Self::Causes,
@@ -125,6 +162,8 @@ impl Place {
         Self::Prompt,
         Self::Copying,
         Self::Palette,
+        Self::Filter,
+        Self::Columns,
     ];
 
     /// Its name in a word.
@@ -140,6 +179,8 @@ impl Place {
             Self::Causes => "causes",
             Self::Overview => "overview",
             Self::Palette => "palette",
+            Self::Filter => "filter",
+            Self::Columns => "columns",
         }
     }
 
@@ -156,6 +197,8 @@ impl Place {
             Self::Causes => "In the causes",
             Self::Overview => "In the overview",
             Self::Palette => "In the palette",
+            Self::Filter => "In the filter panel",
+            Self::Columns => "In the choice of columns",
         }
     }
 
@@ -357,7 +400,28 @@ fn pause(state: &State) -> Option<&'static str> {
     may_write(state).or_else(|| needs_one(state))
 }
 
-fn resend(state: &State) -> Option<&'static str> {
+fn mark_screen(state: &State) -> Option<&'static str> {
+    needs_row(state).or_else(|| {
+        matches!(&state.marks, Marks::All { asked, .. } if asked.query != state.table.asked.query)
+            .then_some("all that match another query are marked: {unmark-all} unmarks them")
+    })
+}
+
+fn invert(state: &State) -> Option<&'static str> {
+    needs_marks(state).or_else(|| {
+        matches!(&state.marks, Marks::All { asked, .. } if asked.query != state.table.asked.query)
+            .then_some("all that match another query are marked: {unmark-all} unmarks them")
+    })
+}
+
+fn needs_step(state: &State) -> Option<&'static str> {
+    state
+        .undo
+        .is_empty()
+        .then_some("neither the marks nor the query were changed")
+}
+
+fn act(state: &State) -> Option<&'static str> {
     if state.setup.read_only {
         may_write(state)
     } else if state.screen == Screen::Causes {
@@ -500,6 +564,8 @@ const LINES: &[Place] = &[
     Place::Overview,
     Place::Help,
     Place::Copying,
+    Place::Filter,
+    Place::Columns,
 ];
 
 macro_rules! table {
@@ -518,6 +584,9 @@ macro_rules! table {
     };
 }
 
+const MARKING: &[Place] = &[Place::Table, Place::Filter];
+const FILTER_ONLY: &[Place] = &[Place::Filter];
+const COLUMNS_ONLY: &[Place] = &[Place::Columns];
 const QUERY_ONLY: &[Place] = &[Place::Query];
 const QUESTION_ONLY: &[Place] = &[Place::Question];
 const HELP_ONLY: &[Place] = &[Place::Help];
@@ -533,16 +602,34 @@ table! {
         "Begin a range of marks here; move, then press it again. Esc gives it up.";
     MarkAll "mark-all" "all" [Key::letter('a')] TABLE_ONLY Some(7), needs_row,
         "Mark all that match the query, also those that come later. Once more unmarks them.";
-    Unmark "unmark-all" "unmark" [Key::letter('u')] TABLE_ONLY None, needs_marks,
+    MarkScreen "mark-screen" "screen" [Key::letter('A')] TABLE_ONLY None, mark_screen,
+        "Mark all rows on the screen.";
+    Invert "invert-marks" "invert" [Key::letter('i')] TABLE_ONLY None, invert,
+        "Mark what matches and is not marked, and unmark the rest.";
+    Unmark "unmark-all" "unmark" [Key::letter('U')] TABLE_ONLY None, needs_marks,
         "Take all marks away, hidden ones too.";
-    Resend "resend" "resend" [Key::letter('r')] RECEIVERS Some(2), resend,
+    Undo "undo" "undo" [Key::letter('u')] MARKING None, needs_step,
+        "Take back the last change of the marks or of the query.";
+    Resend "resend" "resend" [Key::letter('r')] RECEIVERS Some(2), act,
         "Send the marked receivers again, whatever their status; without marks the one under the cursor; in the causes all of the one under the cursor. Asks first.";
+    Hold "hold" "hold" [Key::letter('H')] BOTH None, act,
+        "Hold back those of them that would still go out, until they are released. Asks first.";
+    Release "release" "release" [Key::letter('R')] BOTH None, act,
+        "Let held ones go on. Asks first.";
+    Cancel "cancel" "cancel" [Key::letter('X')] BOTH None, act,
+        "Give up on those that were not sent. Asks first.";
+    MarkSent "mark-sent" "mark as sent" [Key::letter('M')] BOTH None, act,
+        "Say that unconfirmed ones have arrived. Asks first.";
+    Delete "delete" "delete" [Key::letter('D')] BOTH None, act,
+        "Take them out of the store, with every attempt. Asks first.";
     Open "open" "open" [Key::of(KeyCode::Enter)] LISTS Some(3), needs_one,
         "Open the receiver: traceback, transcript, content, history, details; the receivers of a cause; what failed over a backend.";
     Back "back" "back" [Key::of(KeyCode::Esc)] SCREENS Some(3), something_open,
         "Go back, from a search first; in the table give up a range, then put away the last report, then go back to the causes or the overview.";
     EditQuery "query" "filter" [Key::letter('/')] QUERIED Some(5), always,
         "Edit the query. Typing replaces it, an arrow or End edits it.";
+    Filter "filter" "panel" [Key::letter('f')] TABLE_ONLY Some(6), always,
+        "Open the filter panel: status, date of sending, type, backend and language, with how many there are.";
     ShowAll "show-all" "all" [Key::letter('1')] QUERIED None, always,
         "Show every receiver.";
     ShowNotSent "show-not-sent" "not sent" [Key::letter('2')] QUERIED None, always,
@@ -569,6 +656,14 @@ table! {
         "Go to the top: in the table, the newest receiver.";
     Bottom "bottom" "oldest" [Key::letter('G'), Key::of(KeyCode::End)] READING None, always,
         "Go to the bottom: in the table, the oldest receiver.";
+    GoTo "go-to" "go to" [Key::letter('#')] TABLE_ONLY None, needs_row,
+        "Go to the receiver with a number.";
+    Sort "sort" "sort" [Key::letter('s')] TABLE_ONLY None, always,
+        "Sort by the next of the orders that an index gives: id, created, sent, type, status.";
+    Reverse "reverse" "reverse" [Key::letter('S')] TABLE_ONLY None, always,
+        "Turn the order round.";
+    Columns "columns" "columns" [Key::letter('C')] TABLE_ONLY Some(13), always,
+        "Choose, order and resize the columns, and sort by one of them.";
     NextTab "next-tab" "next tab" [Key::of(KeyCode::Tab), Key::letter('l')] BOTH Some(9), needs_row,
         "Show the next tab of the detail.";
     PreviousTab "previous-tab" "tab back" [Key::of(KeyCode::BackTab), Key::letter('h')] BOTH None, needs_row,
@@ -628,15 +723,55 @@ table! {
     LeaveCopying "leave-copying" "back" [Key::of(KeyCode::Esc), Key::letter('q'), Key::ctrl('c')] COPYING_ONLY Some(4), always,
         "Copy nothing.";
     Take "take" "ok" [Key::of(KeyCode::Enter)] PROMPT_ONLY Some(2), always,
-        "Look for the words, or write the file.";
+        "Look for the words, write the file, keep the query, go to the receiver.";
     Drop "drop" "leave" [Key::of(KeyCode::Esc), Key::ctrl('c'), Key::ctrl('g')] PROMPT_ONLY Some(3), always,
-        "Do neither.";
+        "Do nothing of the kind.";
+    Turn "turn" "on, off" [Key::letter(' ')] FILTER_ONLY Some(2), always,
+        "Turn the choice under the cursor on or off; the query's text follows.";
+    TurnAndClose "turn-and-close" "and close" [Key::of(KeyCode::Enter)] FILTER_ONLY Some(3), always,
+        "The same, and close the panel.";
+    NextSection "next-section" "next part" [Key::of(KeyCode::Tab), Key::letter('l')] FILTER_ONLY Some(5), always,
+        "Go to the next part of the panel.";
+    PreviousSection "previous-section" "part before" [Key::of(KeyCode::BackTab), Key::letter('h')] FILTER_ONLY None, always,
+        "Go to the part of the panel before.";
+    CloseFilter "close-filter" "close" [Key::of(KeyCode::Esc), Key::letter('f'), Key::letter('q'), Key::ctrl('c')] FILTER_ONLY Some(1), always,
+        "Close the panel; the query stays.";
+    TurnColumn "turn-column" "show, hide" [Key::letter(' '), Key::of(KeyCode::Enter)] COLUMNS_ONLY Some(2), always,
+        "Show the column where there is room, or hide it.";
+    ColumnRight "column-right" "later" [Key::letter('J')] COLUMNS_ONLY Some(4), always,
+        "Move the column to the right.";
+    ColumnLeft "column-left" "earlier" [Key::letter('K')] COLUMNS_ONLY Some(5), always,
+        "Move the column to the left.";
+    Wider "wider" "wider" [Key::letter('>'), Key::of(KeyCode::Right)] COLUMNS_ONLY Some(6), always,
+        "Make the column wider.";
+    Narrower "narrower" "narrower" [Key::letter('<'), Key::of(KeyCode::Left)] COLUMNS_ONLY Some(7), always,
+        "Make the column narrower.";
+    Unsize "unsize" "as there is room" [Key::letter('=')] COLUMNS_ONLY Some(9), always,
+        "Make the column as wide as there is room.";
+    SortByColumn "sort-by-column" "sort" [Key::letter('s')] COLUMNS_ONLY Some(3), always,
+        "Sort by the column, or say why not; once more turns the order round.";
+    UsualColumns "usual-columns" "as usual" [Key::letter('0')] COLUMNS_ONLY Some(8), always,
+        "Show the columns as if none had been chosen.";
+    CloseColumns "close-columns" "close" [Key::of(KeyCode::Esc), Key::letter('C'), Key::letter('q'), Key::ctrl('c')] COLUMNS_ONLY Some(1), always,
+        "Close the choice of columns.";
+    Complete "complete" "complete" [Key::of(KeyCode::Tab)] QUERY_ONLY Some(4), always,
+        "Complete the field, the value or the name of a kept query; once more takes the next that would do.";
+    CompleteBack "complete-back" "the one before" [Key::of(KeyCode::BackTab)] QUERY_ONLY None, always,
+        "The same the other way round.";
+    Earlier "earlier" "earlier" [Key::of(KeyCode::Up), Key::ctrl('p')] QUERY_ONLY Some(6), always,
+        "Bring back the query that was asked before.";
+    Later "later" "later" [Key::of(KeyCode::Down), Key::ctrl('n')] QUERY_ONLY None, always,
+        "Bring back the one after it.";
+    KeepQuery "keep-query" "keep" [Key::ctrl('s')] QUERY_ONLY Some(5), always,
+        "Keep the query under a name, to be offered at the beginning of the line.";
+    ForgetQuery "forget-query" "forget" [Key::ctrl('x')] QUERY_ONLY None, always,
+        "Forget the kept query that Tab has chosen.";
     Apply "apply" "apply" [Key::of(KeyCode::Enter)] QUERY_ONLY Some(2), always,
         "Show what matches.";
     Leave "leave" "leave as it was" [Key::of(KeyCode::Esc), Key::ctrl('c'), Key::ctrl('g')] QUERY_ONLY Some(3), always,
         "Leave the query as it was.";
     Yes "yes" "yes" [Key::letter('y')] QUESTION_ONLY Some(2), always,
-        "Do it.";
+        "Do it. Above 1,000 receivers their number is to be typed first.";
     No "no" "no" [Key::letter('n'), Key::of(KeyCode::Enter), Key::of(KeyCode::Esc), Key::letter('q'), Key::ctrl('c')] QUESTION_ONLY Some(1), always,
         "Do nothing.";
     CloseHelp "close-help" "close" [Key::of(KeyCode::Esc), Key::letter('?'), Key::letter('q'), Key::ctrl('c')] HELP_ONLY Some(1), always,

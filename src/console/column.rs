@@ -1,12 +1,17 @@
 //! The columns of the table: one type says what stands in the head, in a cell, how wide it is, where it stands and when it gives way.
 
-use super::{clock::Zone, state::Setup, text, theme::Role};
+use super::{
+    clock::Zone,
+    state::{Columns, Setup},
+    text,
+    theme::Role,
+};
 use crate::{
-    message::{DisplayText, Reason, Timestamp},
-    store::Row,
+    message::{Delivery, DisplayText, Reason, Text, Timestamp},
+    store::{By, Row, Sort},
 };
 
-/// A column. The order of the variants is the order on the screen.
+/// A column. The order of the variants is the usual order on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after what they show")]
 pub enum Column {
@@ -23,6 +28,9 @@ pub enum Column {
     Backend,
     Language,
     Next,
+    Key,
+    Message,
+    Delivery,
 }
 
 /// Between two columns.
@@ -51,8 +59,8 @@ pub struct Context<'a> {
 }
 
 impl Column {
-    /// Every column, in the order on the screen.
-    pub const ALL: [Self; 13] = [
+    /// Every column, in the usual order on the screen.
+    pub const ALL: [Self; 16] = [
         Self::Id,
         Self::Created,
         Self::User,
@@ -66,10 +74,13 @@ impl Column {
         Self::Backend,
         Self::Language,
         Self::Next,
+        Self::Key,
+        Self::Message,
+        Self::Delivery,
     ];
 
     /// The order in which columns find room; the first four always do.
-    const BY_WEIGHT: [Self; 13] = [
+    const BY_WEIGHT: [Self; 16] = [
         Self::Status,
         Self::Id,
         Self::To,
@@ -83,7 +94,57 @@ impl Column {
         Self::Next,
         Self::Backend,
         Self::Language,
+        Self::Delivery,
+        Self::Key,
+        Self::Message,
     ];
+
+    /// Whether it always shows: without these a row says nothing.
+    pub fn always_shows(self) -> bool {
+        matches!(self, Self::Id | Self::To | Self::Subject | Self::Status)
+    }
+
+    /// Whether it shows unless it is told otherwise.
+    pub fn is_usual(self) -> bool {
+        !matches!(self, Self::Key | Self::Message | Self::Delivery)
+    }
+
+    /// Its name where columns are kept.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Created => "created",
+            Self::User => "user",
+            Self::To => "to",
+            Self::Subject => "subject",
+            Self::Failed => "failed",
+            Self::Ok => "ok",
+            Self::Status => "status",
+            Self::Sent => "sent",
+            Self::Type => "type",
+            Self::Backend => "backend",
+            Self::Language => "lang",
+            Self::Next => "next",
+            Self::Key => "key",
+            Self::Message => "message",
+            Self::Delivery => "delivery",
+        }
+    }
+
+    /// The order that goes by it, if an index gives one.
+    pub fn order(self) -> Option<By> {
+        By::ALL.into_iter().find(|by| by.name() == self.name())
+    }
+
+    /// What stands above it in a table of this order: an arrow at the column that it goes by.
+    pub fn headed(self, sort: Sort) -> String {
+        let arrow = match (self.order() == Some(sort.by), sort.by, sort.reversed) {
+            (false, ..) | (_, By::Id, false) => "",
+            (true, by, reversed) if by.descends() == reversed => "▲",
+            (true, ..) => "▼",
+        };
+        format!("{}{arrow}", self.head())
+    }
 
     /// What stands above it.
     pub fn head(self) -> &'static str {
@@ -101,12 +162,15 @@ impl Column {
             Self::Backend => "Backend",
             Self::Language => "Lang",
             Self::Next => "Next try",
+            Self::Key => "Key",
+            Self::Message => "Message",
+            Self::Delivery => "Delivery",
         }
     }
 
     /// Whether it is aligned to the right, as numbers are.
     pub fn is_number(self) -> bool {
-        matches!(self, Self::Id | Self::Failed | Self::Ok)
+        matches!(self, Self::Id | Self::Failed | Self::Ok | Self::Message)
     }
 
     /// The least and the most columns of the screen it makes use of.
@@ -124,16 +188,30 @@ impl Column {
             Self::Type => (10, 20),
             Self::Backend => (7, 12),
             Self::Language => (5, 5),
+            Self::Key => (8, 30),
+            Self::Message => (7, 7),
+            Self::Delivery => (11, 11),
         }
     }
 
-    /// The columns that find room, with their widths, in the order on the screen. What is over goes to those that make
-    /// use of more.
-    pub fn fit(room: usize, context: Context<'_>) -> Vec<(Self, usize)> {
+    /// The columns that find room, with their widths, in their order on the screen. What is over goes to those that were made wider, then to those
+    /// that make use of more.
+    pub fn fit(columns: &Columns, room: usize, context: Context<'_>) -> Vec<(Self, usize)> {
+        let wanted = |column: Self| columns.all().iter().find(|choice| choice.column == column);
+        let width = |column: Self| {
+            let (least, most) = column.width(context);
+            match wanted(column).and_then(|choice| choice.width) {
+                Some(wide) => (least.min(wide), wide),
+                None => (least, most),
+            }
+        };
         let mut chosen: Vec<(Self, usize)> = Vec::new();
         let mut left = room + GAP;
         for column in Self::BY_WEIGHT {
-            let (least, _) = column.width(context);
+            if !wanted(column).is_some_and(|choice| choice.shown) {
+                continue;
+            }
+            let (least, _) = width(column);
             // Beyond the four that always show, a column is only worth it while these still have a decent width.
             let reserve = match chosen.len() {
                 ..4 => 0,
@@ -146,21 +224,26 @@ impl Column {
             left -= least + GAP;
             chosen.push((column, least));
         }
-        chosen.sort_by_key(|(column, _)| *column as usize);
+        let place = |column: Self| columns.all().iter().position(|c| c.column == column);
+        chosen.sort_by_key(|(column, _)| place(*column));
+        let sized = columns.all().iter().filter(|choice| choice.width.is_some());
+        let sized = sized.map(|choice| (choice.column, 1));
         // A reason is worth more than a longer subject, which takes what the others leave.
-        for (grower, part) in [
+        let growers = [
             (Self::Status, 1),
             (Self::To, 2),
             (Self::Type, 4),
             (Self::User, 4),
             (Self::Backend, 4),
+            (Self::Key, 4),
             (Self::Subject, 1),
             (Self::To, 1),
-        ] {
-            if let Some((_, width)) = chosen.iter_mut().find(|(column, _)| *column == grower) {
-                let (_, most) = grower.width(context);
-                let more = (left / part).min(most - *width);
-                *width += more;
+        ];
+        for (grower, part) in sized.chain(growers) {
+            if let Some((_, now)) = chosen.iter_mut().find(|(column, _)| *column == grower) {
+                let (_, most) = width(grower);
+                let more = (left / part).min(most.saturating_sub(*now));
+                *now += more;
                 left -= more;
             }
         }
@@ -211,6 +294,9 @@ impl Column {
             Self::Backend => plain(row.backend.shown().into_string()),
             Self::Language => plain(row.language.shown().into_string()),
             Self::Next => time(row.next_attempt_at),
+            Self::Key => plain(row.message_key.shown().into_string()),
+            Self::Message => plain(row.message_id.to_string()),
+            Self::Delivery => plain(row.delivery.map_or("", Delivery::name).to_owned()),
         }
     }
 
@@ -233,8 +319,13 @@ impl Context<'_> {
 
 /// The label of a row's type, else the word itself.
 pub fn type_label(row: &Row, setup: &Setup) -> String {
-    let label = setup.types.get(row.kind.raw());
+    label_of(&row.kind, setup)
+}
+
+/// The label of a type, else the word itself.
+pub fn label_of(kind: &Text, setup: &Setup) -> String {
+    let label = setup.types.get(kind.raw());
     label
-        .map_or_else(|| row.kind.shown(), |label| DisplayText::line(label))
+        .map_or_else(|| kind.shown(), |label| DisplayText::line(label))
         .into_string()
 }

@@ -225,12 +225,13 @@ impl StoreCourier {
                 ControlFlow::Continue(())
             }
         };
-        Ok(self.store.act(
-            order.action,
-            &order.target,
-            &self.acting(order),
-            &mut progress,
-        )?)
+        let acting = self.acting(order);
+        Ok(match &order.chosen {
+            Some(chosen) => self.store.act_on(chosen, &acting, &mut progress)?,
+            None => self
+                .store
+                .act(order.action, &order.target, &acting, &mut progress)?,
+        })
     }
 
     /// Delivers a resend, or watches a service do it.

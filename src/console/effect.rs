@@ -5,13 +5,14 @@ use std::sync::Arc;
 use ratatui::{crossterm::event::KeyEvent, layout::Position};
 
 use super::{
+    kept::Change,
     page::Page,
     question::{Answer, Ask},
 };
 use crate::{
     delivery::Tally,
     message::{Text, Timestamp},
-    store::{Action, Affected, Target},
+    store::{Action, Affected, Chosen, Target},
 };
 
 /// Something happened.
@@ -35,6 +36,8 @@ pub enum Event {
     Paged(Option<String>),
     /// A file was written, or not.
     Saved(Save, Result<(), NotSaved>),
+    /// What was to be there at the next start could not be written, for this reason.
+    NotKept(String),
     /// A backend was paused or resumed, or not; `Err` is a sentence for the operator.
     BackendSet(BackendOrder, Result<(), String>),
     /// The mouse was used here.
@@ -84,6 +87,8 @@ pub enum Effect {
     Save(Save),
     /// Pause or resume a backend.
     SetBackend(BackendOrder),
+    /// Have this at the next start.
+    Keep(Change),
     /// End.
     Quit,
 }
@@ -116,8 +121,10 @@ pub type JobId = u64;
 pub struct Order {
     /// What is done.
     pub action: Action,
-    /// To whom.
+    /// To whom, as the operator meant it.
     pub target: Target,
+    /// Who that was when it was counted: these and no others. `None`: whoever it is when it begins.
+    pub chosen: Option<Arc<Chosen>>,
 }
 
 /// How a job is going.

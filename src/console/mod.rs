@@ -10,10 +10,13 @@ mod ascii;
 mod asks;
 pub mod clock;
 pub mod column;
+pub mod complete;
 pub mod content;
 pub mod courier;
 pub mod detail;
 pub mod effect;
+pub mod filter;
+pub mod kept;
 pub mod keymap;
 pub mod layout;
 pub mod page;
@@ -77,6 +80,8 @@ pub struct ConsoleOptions {
     pub keymap: Keymap,
     /// How the program is called on a command line, with the flags that lead to this store.
     pub program: String,
+    /// Queries by name.
+    pub queries: BTreeMap<String, String>,
     /// Who acts: `SUDO_USER`, else the user.
     pub who: String,
     /// The ways out, made when something is resent.
@@ -99,6 +104,8 @@ pub fn run(options: ConsoleOptions) -> anyhow::Result<()> {
         Some(Upkeep::start(&store)?)
     };
     let path = store.path().display().to_string();
+    let kept_in = kept::place();
+    let shown = kept_in.as_ref().map(|path| path.display().to_string());
     let words = runtime::run(runtime::Parts {
         setup: Setup {
             store: DisplayText::line(&path),
@@ -109,7 +116,10 @@ pub fn run(options: ConsoleOptions) -> anyhow::Result<()> {
             ascii: options.ascii,
             keymap: options.keymap,
             program: options.program,
+            queries: options.queries,
+            kept_in: DisplayText::line(&shown.unwrap_or_default()),
         },
+        kept_in,
         query: options.query,
         swift: Box::new(StoreSource::new(store.reader()?)),
         patient: Box::new(StoreSource::new(store.reader()?)),

@@ -29,6 +29,36 @@ impl QueryLine {
         self.input.value()
     }
 
+    /// Where the cursor stands, in bytes.
+    pub fn cursor(&self) -> usize {
+        let mut letters = self.text().char_indices();
+        letters
+            .nth(self.input.cursor())
+            .map_or(self.text().len(), |(at, _)| at)
+    }
+
+    /// Puts other words there, the cursor behind them.
+    pub fn set(&mut self, text: &str) {
+        self.error = None;
+        self.selected = false;
+        self.input = Input::new(harmless(text));
+    }
+
+    /// Puts words in place of those from a place up to the cursor.
+    pub fn replace(&mut self, from: usize, words: &str) {
+        let (text, at) = (self.text(), self.cursor());
+        let before = format!("{}{}", &text[..from.min(at)], harmless(words));
+        let after = text[at..].to_owned();
+        let cursor = before.chars().count();
+        self.set(&(before + &after));
+        self.input = std::mem::take(&mut self.input).with_cursor(cursor);
+    }
+
+    /// Nothing of it is selected any more.
+    pub fn deselect(&mut self) {
+        self.selected = false;
+    }
+
     /// Whether all of it is selected.
     pub fn is_selected(&self) -> bool {
         self.selected

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     message::{ReceiverId, Text, Timestamp},
     query::Query,
-    store::{Action, Affected, BackendRow, CauseRow, Count, Counts, Detail, Row, Target, Traffic},
+    store::{
+        Action, Affected, BackendRow, CauseRow, Chosen, Count, Counts, Detail, Place, Row, Scan,
+        Sort as InOrder, Target, Traffic, Words,
+    },
 };
 
 /// How far matches are counted before the first answer is given: beyond it the screen says `≥` until the exact figure is there.
@@ -66,10 +69,12 @@ pub enum Question {
     Range {
         /// Among what matches this.
         query: Query,
-        /// The end with the higher number.
-        newest: ReceiverId,
-        /// The end with the lower number.
-        oldest: ReceiverId,
+        /// In this order.
+        sort: InOrder,
+        /// The end that comes first.
+        from: Place,
+        /// The other end.
+        to: Place,
     },
     /// What an action would touch.
     Affected {
@@ -92,6 +97,26 @@ pub enum Question {
         /// Count to the end; else up to [`COUNT_CAP`].
         exact: bool,
     },
+    /// The first and the last receiver that match, unless it takes long to find them.
+    Ends {
+        /// What must match.
+        query: Query,
+        /// In this order.
+        sort: InOrder,
+    },
+    /// What makes a query slow, if something does.
+    Scan {
+        /// The query.
+        query: Query,
+        /// The order of what matches.
+        sort: InOrder,
+    },
+    /// How many match a query that is still being written, up to [`COUNT_CAP`].
+    Preview(Query),
+    /// How many match a choice of the filter panel, up to [`COUNT_CAP`].
+    Facet(Query),
+    /// What a query may name.
+    Words,
 }
 
 /// A question for rows around a place.
@@ -99,9 +124,11 @@ pub enum Question {
 pub struct WindowQuestion {
     /// What must match.
     pub query: Query,
+    /// In which order.
+    pub sort: InOrder,
     /// Where.
     pub at: At,
-    /// How many rows newer than the place.
+    /// How many rows before the place.
     pub above: usize,
     /// How many rows from the place on, the place itself included.
     pub below: usize,
@@ -110,16 +137,18 @@ pub struct WindowQuestion {
 }
 
 /// The middle of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
-    /// The newest row; `above` means nothing.
-    Newest,
-    /// The oldest row; as many rows as `above` and `below` together.
-    Oldest,
-    /// Where this receiver stands or would stand.
-    Around(ReceiverId),
-    /// Where this receiver stands if it matches, else the newest.
-    Keep(ReceiverId),
+    /// The first row; `above` means nothing.
+    First,
+    /// The last row; as many rows as `above` and `below` together.
+    Last,
+    /// Where this receiver stands, stood or would stand.
+    Around(Place),
+    /// Where this receiver stands if it matches, else the first.
+    Keep(Place),
+    /// Where the receiver with this number stands if it matches, else this place.
+    Find(ReceiverId, Place),
 }
 
 /// An answer to the question of the same name.
@@ -163,8 +192,14 @@ pub enum Answer {
         /// Those of them that match the query of the table.
         shown: u64,
     },
-    /// See [`Question::Count`].
+    /// See [`Question::Count`], [`Question::Preview`], [`Question::Facet`].
     Count(Count),
+    /// See [`Question::Ends`].
+    Ends(Option<Box<(Place, Place)>>),
+    /// See [`Question::Scan`].
+    Scan(Option<Scan>),
+    /// See [`Question::Words`].
+    Words(Words),
 }
 
 /// Receivers that are due while nobody delivers.
@@ -177,7 +212,7 @@ pub struct Unserved {
 }
 
 /// What an action would touch, and what an operator should know of it beforehand.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reach {
     /// How many of which status.
     pub affected: Affected,
@@ -185,30 +220,43 @@ pub struct Reach {
     pub unconfirmed: u64,
     /// Of those that a resend would touch, the ones that an operator holds back.
     pub held: u64,
+    /// Of those that it would touch, the ones that an engine has claimed and not begun to send.
+    pub claimed: u64,
+    /// The first of those that it would touch.
+    pub first: Vec<Row>,
+    /// All of them, as they were when they were counted: the action touches no others.
+    pub chosen: Option<Arc<Chosen>>,
 }
 
-/// Neighbouring rows, newest first.
+/// So many of those that an action would touch are named.
+pub const NAMED: usize = 3;
+
+/// Neighbouring rows, in the order that was asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Window {
     /// The rows.
     pub rows: Vec<Row>,
-    /// Nothing newer matches.
+    /// Nothing that matches comes before them.
     pub newest: bool,
-    /// Nothing older matches.
+    /// Nothing that matches comes after them.
     pub oldest: bool,
     /// Those that match [`WindowQuestion::marks`].
     pub marked: Vec<ReceiverId>,
+    /// The receiver of [`At::Around`] is not among them, but matches: it stands elsewhere by now.
+    pub elsewhere: bool,
 }
 
 /// The sorts of question. Of each sort only the latest matters: a new one takes the place of an older one, even of one being answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "named after the questions")]
 pub enum Sort {
+    Scan,
     Window,
     Detail,
     Range,
     Overview,
     Version,
+    Words,
     Content,
     Raw,
     Find,
@@ -216,25 +264,32 @@ pub enum Sort {
     Failures,
     Affected,
     Marks,
+    Preview,
     Count,
+    Ends,
+    Facet,
 }
 
 impl Sort {
     /// How many sorts there are.
-    pub const COUNT: usize = Self::Count as usize + 1;
+    pub const COUNT: usize = Self::Facet as usize + 1;
 
     /// Questions that may take long are answered beside the others, so that counting a million rows never delays a key.
     pub fn is_patient(self) -> bool {
         matches!(
             self,
-            Self::Content
+            Self::Words
+                | Self::Content
                 | Self::Raw
                 | Self::Find
                 | Self::Causes
                 | Self::Failures
                 | Self::Affected
                 | Self::Marks
+                | Self::Preview
                 | Self::Count
+                | Self::Ends
+                | Self::Facet
         )
     }
 }
@@ -256,6 +311,11 @@ impl Question {
             Self::Affected { .. } => Sort::Affected,
             Self::Marks { .. } => Sort::Marks,
             Self::Count { .. } => Sort::Count,
+            Self::Ends { .. } => Sort::Ends,
+            Self::Scan { .. } => Sort::Scan,
+            Self::Preview(_) => Sort::Preview,
+            Self::Facet(_) => Sort::Facet,
+            Self::Words => Sort::Words,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     os::fd::AsFd as _,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
@@ -29,6 +30,7 @@ use signal_hook::{
 use super::{
     courier::{Courier, Stop},
     effect::{BackendOrder, Effect, Event, JobId, JobNews, Mouse, Order, Save},
+    kept::{self, Keeper},
     pager::{Gate, Pager},
     question::{Ask, Source},
     reader::Reader,
@@ -52,6 +54,8 @@ const LAST_CALL: Duration = Duration::from_secs(3);
 pub struct Parts {
     /// What the state begins with.
     pub setup: Setup,
+    /// Where is kept what is to be there at the next start; `None`: nowhere.
+    pub kept_in: Option<PathBuf>,
     /// The first query.
     pub query: String,
     /// Answers what must be quick.
@@ -66,11 +70,17 @@ pub struct Parts {
 
 /// News from the threads.
 enum News {
-    Event(Event),
+    Event(Box<Event>),
     /// The terminal could not be read: it is gone.
     Gone(String),
     /// A thread panicked; it was told where it happened.
     Panicked,
+}
+
+impl From<Event> for News {
+    fn from(event: Event) -> Self {
+        Self::Event(Box::new(event))
+    }
 }
 
 /// Runs the console until it is left. Returns what the jobs that were still running then came to, a sentence each.
@@ -78,9 +88,12 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
     let (sender, news) = unbounded();
     let (width, height) = terminal::size().context("the terminal does not say how large it is")?;
     let mut state = State::new(parts.setup, Size::new(width, height), chrono::Utc::now());
+    if let Some(path) = &parts.kept_in {
+        state.recall(kept::read(path));
+    }
     let answers = || {
         let sender = sender.clone();
-        Box::new(move |ask, answer| drop(sender.send(News::Event(Event::Answer(ask, answer)))))
+        Box::new(move |ask, answer| drop(sender.send(News::from(Event::Answer(ask, answer)))))
     };
     let jobs = Arc::new(Jobs::default());
     let mut screen = Screen::take(parts.mouse)?;
@@ -88,7 +101,14 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
     watch_hang_up(&jobs)?;
     let gate = Arc::new(Gate::default());
     read_keys(&sender, &gate)?;
+    let keeper = parts.kept_in.map(|path| {
+        let sender = sender.clone();
+        Keeper::start(path, move |error| {
+            drop(sender.send(News::from(Event::NotKept(error.to_string()))));
+        })
+    });
     let mut runtime = Runtime {
+        keeper: keeper.transpose()?,
         swift: Reader::start("console-reader", parts.swift, answers())?,
         patient: Reader::start("console-counter", parts.patient, answers())?,
         courier: parts.courier,
@@ -131,6 +151,7 @@ impl Next {
 }
 
 struct Runtime {
+    keeper: Option<Keeper>,
     swift: Reader,
     patient: Reader,
     courier: Arc<dyn Courier>,
@@ -149,7 +170,7 @@ impl Runtime {
     ) -> anyhow::Result<Next> {
         let first = match news.recv_timeout(TICK) {
             Ok(news) => news,
-            Err(RecvTimeoutError::Timeout) => News::Event(Event::Tick(chrono::Utc::now())),
+            Err(RecvTimeoutError::Timeout) => News::from(Event::Tick(chrono::Utc::now())),
             Err(RecvTimeoutError::Disconnected) => bail!("the console's threads have ended"),
         };
         let mut next = Next::Wait;
@@ -167,7 +188,7 @@ impl Runtime {
 
     fn take(&mut self, screen: &mut Screen, state: &mut State, news: News) -> anyhow::Result<Next> {
         match news {
-            News::Event(event) => self.execute(screen, update(state, event)),
+            News::Event(event) => self.execute(screen, update(state, *event)),
             News::Gone(why) => bail!("the terminal is gone: {why}"),
             News::Panicked => bail!("the console ended because of a fault in it"),
         }
@@ -195,8 +216,8 @@ impl Runtime {
                     self.jobs.resume_all();
                     // The terminal may have another size by now; nobody told a process that stood still.
                     let (width, height) = terminal::size()?;
-                    drop(self.sender.send(News::Event(Event::Resize(width, height))));
-                    drop(self.sender.send(News::Event(Event::Resumed)));
+                    drop(self.sender.send(News::from(Event::Resize(width, height))));
+                    drop(self.sender.send(News::from(Event::Resumed)));
                 }
                 Effect::Copy(text) => screen.copy(&text)?,
                 Effect::Page(page) => {
@@ -209,11 +230,16 @@ impl Runtime {
                         Event::Paged(failed),
                     ];
                     for event in news {
-                        drop(self.sender.send(News::Event(event)));
+                        drop(self.sender.send(News::from(event)));
                     }
                 }
                 Effect::Save(wanted) => self.save(wanted)?,
                 Effect::SetBackend(order) => self.set_backend(order)?,
+                Effect::Keep(change) => {
+                    if let Some(keeper) = &self.keeper {
+                        keeper.keep(change);
+                    }
+                }
                 Effect::Quit => next = Next::End,
             }
         }
@@ -233,7 +259,7 @@ impl Runtime {
         let sender = self.sender.clone();
         spawn("save", Some(self.sender.clone()), move || {
             let result = save::save(&wanted);
-            drop(sender.send(News::Event(Event::Saved(wanted, result))));
+            drop(sender.send(News::from(Event::Saved(wanted, result))));
         })
     }
 
@@ -242,7 +268,7 @@ impl Runtime {
         let (courier, sender) = (Arc::clone(&self.courier), self.sender.clone());
         spawn("backend", Some(self.sender.clone()), move || {
             let result = courier.set_backend(&order);
-            drop(sender.send(News::Event(Event::BackendSet(order, result))));
+            drop(sender.send(News::from(Event::BackendSet(order, result))));
         })
     }
 
@@ -257,7 +283,7 @@ impl Runtime {
         thread::Builder::new()
             .name(format!("job-{id}"))
             .spawn(move || {
-                let tell = |news| drop(sender.send(News::Event(Event::Job(id, news))));
+                let tell = |news| drop(sender.send(News::from(Event::Job(id, news))));
                 let work = || courier.carry_out(&order, &stop, &tell);
                 let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
                     Err(
@@ -371,9 +397,12 @@ fn last_words(state: &State, jobs: &Jobs, news: &Receiver<News>) -> Vec<String> 
     };
     news.try_iter()
         .filter_map(|news| match news {
-            News::Event(Event::Job(id, JobNews::Finished(result))) => {
-                order(id).map(|order| told(order, &result).text.into_string())
-            }
+            News::Event(event) => match *event {
+                Event::Job(id, JobNews::Finished(result)) => {
+                    order(id).map(|order| told(order, &result).text.into_string())
+                }
+                _ => None,
+            },
             _ => None,
         })
         .collect()
@@ -423,7 +452,7 @@ fn read_keys(sender: &Sender<News>, gate: &Arc<Gate>) -> io::Result<()> {
                     return;
                 }
             };
-            if sender.send(News::Event(event)).is_err() {
+            if sender.send(News::from(event)).is_err() {
                 return;
             }
         }

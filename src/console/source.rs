@@ -1,18 +1,20 @@
 //! Answers from the store, over a connection of its own.
 
+use std::{cmp::Ordering, sync::Arc};
+
 use chrono::Utc;
 
 use super::{
     content,
     question::{
-        Answer, At, CAUSES_OF_A_BACKEND, COUNT_CAP, MOST_CAUSES, Question, RANGE_CAP, Reach,
+        Answer, At, CAUSES_OF_A_BACKEND, COUNT_CAP, MOST_CAUSES, NAMED, Question, RANGE_CAP, Reach,
         Source, Unserved, Window, WindowQuestion,
     },
 };
 use crate::{
     message::{Reason, ReceiverId, Status, Text, Timestamp},
     query::{Is, Predicate, Query, Term},
-    store::{Action, Anchor, Count, Reader, Row, StoreError, Target},
+    store::{Action, Anchor, Count, Place, Reader, Row, Sort, StoreError, Target},
 };
 
 /// Ids in one query: far below what a statement may bind.
@@ -68,9 +70,10 @@ impl StoreSource {
             Question::Find { page, words } => Answer::Find(page.find(words)),
             Question::Range {
                 query,
-                newest,
-                oldest,
-            } => Answer::Range(self.range(query, *newest, *oldest)?),
+                sort,
+                from,
+                to,
+            } => Answer::Range(self.range(query, *sort, from, to)?),
             Question::Affected { action, target } => Answer::Affected(self.reach(*action, target)?),
             Question::Marks { marks, query } => {
                 let everything = Query::default();
@@ -82,6 +85,12 @@ impl StoreSource {
             Question::Count { query, exact } => {
                 Answer::Count(reader.count(query, if *exact { NO_CAP } else { COUNT_CAP })?)
             }
+            Question::Preview(query) | Question::Facet(query) => {
+                Answer::Count(reader.count(query, COUNT_CAP)?)
+            }
+            Question::Scan { query, sort } => Answer::Scan(reader.scan(query, *sort)?),
+            Question::Ends { query, sort } => Answer::Ends(self.ends(query, *sort)?.map(Box::new)),
+            Question::Words => Answer::Words(reader.words()?),
         })
     }
 
@@ -113,47 +122,57 @@ impl StoreSource {
     }
 
     fn window(&self, question: &WindowQuestion) -> Result<Window, StoreError> {
-        let query = &question.query;
-        let below = |anchor| self.up_to(query, anchor, question.below);
+        let (query, sort) = (&question.query, question.sort);
         let from_the_top = || -> Result<Window, StoreError> {
-            let (rows, oldest) = below(Anchor::First)?;
+            let (rows, oldest) = self.up_to(query, sort, &Anchor::First, question.below)?;
             Ok(Window {
                 rows,
                 newest: true,
                 oldest,
-                marked: Vec::new(),
+                ..Window::default()
             })
         };
-        let around = |id, (mut older, oldest): (Vec<Row>, bool)| -> Result<Window, StoreError> {
-            let (mut rows, newest) = self.up_to(query, Anchor::Before(id), question.above)?;
-            rows.append(&mut older);
+        let around = |place: &Place| -> Result<Window, StoreError> {
+            let from = Anchor::From(place.clone());
+            let (mut after, oldest) = self.up_to(query, sort, &from, question.below)?;
+            let before = Anchor::Before(place.clone());
+            let (mut rows, newest) = self.up_to(query, sort, &before, question.above)?;
+            rows.append(&mut after);
             Ok(Window {
                 rows,
                 newest,
                 oldest,
-                marked: Vec::new(),
+                ..Window::default()
             })
         };
-        let mut window = match question.at {
-            At::Newest => from_the_top()?,
-            At::Oldest => {
-                let (rows, newest) =
-                    self.up_to(query, Anchor::Last, question.above + question.below)?;
+        let mut window = match &question.at {
+            At::First => from_the_top()?,
+            At::Last => {
+                let most = question.above + question.below;
+                let (rows, newest) = self.up_to(query, sort, &Anchor::Last, most)?;
                 Window {
                     rows,
                     newest,
                     oldest: true,
-                    marked: Vec::new(),
+                    ..Window::default()
                 }
             }
-            At::Around(id) => around(id, below(Anchor::From(id))?)?,
-            At::Keep(id) => {
-                let older = below(Anchor::From(id))?;
-                if older.0.first().is_some_and(|row| row.id == id) {
-                    around(id, older)?
-                } else {
-                    from_the_top()?
+            At::Around(place) => {
+                let mut window = around(place)?;
+                let here = window.rows.iter().any(|row| row.id == place.id());
+                // By their numbers nobody ever stands elsewhere.
+                if !here && sort != Sort::default() {
+                    window.elsewhere = self.place_of(query, place.id())?.is_some();
                 }
+                window
+            }
+            At::Keep(place) => match self.place_of(query, place.id())? {
+                Some(place) => around(&place)?,
+                None => from_the_top()?,
+            },
+            At::Find(id, place) => {
+                let found = self.place_of(query, *id)?;
+                around(found.as_ref().unwrap_or(place))?
             }
         };
         if let Some(marks) = &question.marks {
@@ -168,14 +187,23 @@ impl StoreSource {
         Ok(window)
     }
 
+    /// Where a receiver stands; `None`: it does not match.
+    fn place_of(&self, query: &Query, id: ReceiverId) -> Result<Option<Place>, StoreError> {
+        let found = self
+            .reader
+            .window(&and_ids(query, &[id]), Anchor::First, 1)?;
+        Ok(found.first().map(Place::from))
+    }
+
     /// So many rows from an anchor on, and whether these are all there are on that side.
     fn up_to(
         &self,
         query: &Query,
-        anchor: Anchor,
+        sort: Sort,
+        anchor: &Anchor<Place>,
         limit: usize,
     ) -> Result<(Vec<Row>, bool), StoreError> {
-        let mut rows = self.reader.window(query, anchor, limit + 1)?;
+        let mut rows = self.reader.window_in(query, sort, anchor, limit + 1)?;
         let all = rows.len() <= limit;
         if !all {
             match anchor {
@@ -191,18 +219,20 @@ impl StoreSource {
     fn range(
         &self,
         query: &Query,
-        newest: ReceiverId,
-        oldest: ReceiverId,
+        sort: Sort,
+        from: &Place,
+        to: &Place,
     ) -> Result<Vec<ReceiverId>, StoreError> {
         let mut ids = Vec::new();
-        let mut anchor = Anchor::From(newest);
+        let mut anchor = Anchor::From(from.clone());
         while ids.len() <= RANGE_CAP {
-            let rows = self.reader.window(query, anchor, IDS)?;
-            let Some(last) = rows.last().map(|row| row.id) else {
+            let rows = self.reader.window_in(query, sort, &anchor, IDS)?;
+            let Some(last) = rows.last().map(Place::from) else {
                 break;
             };
-            ids.extend(rows.iter().map(|row| row.id).take_while(|id| *id >= oldest));
-            if last <= oldest {
+            let within = |row: &&Row| sort.compare(&Place::from(*row), to) != Ordering::Greater;
+            ids.extend(rows.iter().take_while(within).map(|row| row.id));
+            if sort.compare(&last, to) != Ordering::Less {
                 break;
             }
             anchor = Anchor::After(last);
@@ -210,20 +240,37 @@ impl StoreSource {
         Ok(ids)
     }
 
+    fn ends(&self, query: &Query, sort: Sort) -> Result<Option<(Place, Place)>, StoreError> {
+        if self.reader.scan(query, sort)?.is_some() {
+            return Ok(None);
+        }
+        let end = |anchor| -> Result<Option<Place>, StoreError> {
+            let rows = self.reader.window_in(query, sort, &anchor, 1)?;
+            Ok(rows.first().map(Place::from))
+        };
+        Ok(end(Anchor::First)?.zip(end(Anchor::Last)?))
+    }
+
     fn reach(&self, action: Action, target: &Target) -> Result<Reach, StoreError> {
-        let affected = self.reader.affected(action, target)?;
-        let of = |reason| self.marked(target, &for_reason(reason));
+        let chosen = self.reader.choose(action, target)?;
+        let affected = chosen.would().clone();
         let (unconfirmed, held) = if action == Action::Resend {
-            (of(Reason::Unconfirmed)?, of(Reason::Held)?)
+            (affected.unconfirmed, chosen.having(Reason::Held))
         } else {
             (0, 0)
         };
-        // Those being sent at this moment are among the counted, and left alone.
-        let most = affected.total();
+        let named = and_ids(&Query::default(), &chosen.first(NAMED));
+        let first = match affected.total() {
+            0 => Vec::new(),
+            _ => self.reader.window(&named, Anchor::First, NAMED)?,
+        };
         Ok(Reach {
             affected,
-            unconfirmed: unconfirmed.min(most),
-            held: held.min(most),
+            unconfirmed,
+            held,
+            claimed: chosen.claimed(),
+            first,
+            chosen: Some(Arc::new(chosen)),
         })
     }
 
@@ -258,10 +305,6 @@ fn and(one: &Query, other: &Query) -> Query {
     Query {
         terms: one.terms.iter().chain(&other.terms).cloned().collect(),
     }
-}
-
-fn for_reason(reason: Reason) -> Query {
-    of(Predicate::Reason(vec![reason]))
 }
 
 fn of(predicate: Predicate) -> Query {

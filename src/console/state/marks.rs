@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Asked, State};
 use crate::{
     message::ReceiverId,
-    store::{Count, Target},
+    store::{Count, Place, Row, Target},
 };
 
 /// What an operator has marked.
@@ -76,11 +76,24 @@ impl State {
     }
 
     /// Whether a row would be marked if the range ended at the cursor.
-    pub fn is_in_range(&self, id: ReceiverId) -> bool {
-        match (self.range, self.table.cursor) {
-            (Some(from), Some(to)) => from.min(to) <= id && id <= from.max(to),
-            _ => false,
-        }
+    pub fn is_in_range(&self, row: &Row) -> bool {
+        let Some((from, to)) = self.range_ends() else {
+            return false;
+        };
+        let (sort, place) = (self.table.sort, Place::from(row));
+        // A row that stays only for the cursor stands where it stood.
+        self.table.cursor == Some(row.id)
+            || (sort.compare(&from, &place).is_le() && sort.compare(&place, &to).is_le())
+    }
+
+    /// The ends of the range that has begun, the first one first.
+    pub(in crate::console) fn range_ends(&self) -> Option<(Place, Place)> {
+        let (from, to) = (self.range.clone()?, self.table.place.clone()?);
+        Some(if self.table.sort.compare(&from, &to).is_le() {
+            (from, to)
+        } else {
+            (to, from)
+        })
     }
 
     /// How many are marked and how many of them are not among what the query shows; `None` while that is being counted.

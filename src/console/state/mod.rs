@@ -1,6 +1,8 @@
 //! What the console knows. Nothing here does I/O; `update` changes it and `view` draws it.
 
 mod causes;
+mod columns;
+mod editing;
 mod job;
 mod marks;
 mod notice;
@@ -22,6 +24,7 @@ use super::{
     asks::Asks,
     clock::Zone,
     effect::JobId,
+    kept::Kept,
     keymap::Keymap,
     layout::{Areas, Focus},
     page::Page,
@@ -29,19 +32,24 @@ use super::{
     theme::Theme,
 };
 use crate::{
-    message::{DisplayText, ReceiverId, Timestamp},
+    message::{DisplayText, Timestamp},
     query::Query,
-    store::{BackendRow, Count, Counts, Row, Traffic},
+    store::{BackendRow, Count, Counts, Place as Stand, Row, Traffic, Words},
 };
+
+/// So many changes of the marks and of the query can be taken back.
+const STEPS: usize = 50;
 
 /// Who is due for longer than this, and no engine is alive, waits for nobody. Between two passes of cron all may be well for so long.
 const NEGLECT: TimeDelta = TimeDelta::minutes(1);
 
 pub use causes::{Causes, scrolled};
+pub use columns::{Choice, Columns, KeptColumn};
+pub use editing::Editing;
 pub use job::{Job, Phase};
 pub use marks::{MarkCounts, Marks};
 pub use notice::Notice;
-pub use overlay::{Confirm, Help, Overlay, Palette, Prompt, Wanted};
+pub use overlay::{Confirm, Help, Overlay, Palette, Panel, Prompt, Wanted};
 pub use overview::Overview;
 pub use pane::{Pane, Search};
 pub use table::Table;
@@ -65,6 +73,10 @@ pub struct Setup {
     pub keymap: Keymap,
     /// How the program is called on a command line, with the flags that lead to this store.
     pub program: String,
+    /// Queries by name, from the config.
+    pub queries: BTreeMap<String, String>,
+    /// Where the console keeps what is to be there at its next start, for the eye.
+    pub kept_in: DisplayText,
 }
 
 impl Default for Setup {
@@ -79,6 +91,8 @@ impl Default for Setup {
             ascii: false,
             keymap: Keymap::default(),
             program: "postroom".to_owned(),
+            queries: BTreeMap::new(),
+            kept_in: DisplayText::default(),
         }
     }
 }
@@ -102,6 +116,13 @@ pub struct Asked {
     pub text: String,
     /// What they mean.
     pub query: Query,
+}
+
+/// The marks and the query before a change of either.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) marks: Marks,
+    pub(super) asked: Asked,
 }
 
 /// Everything the console knows.
@@ -128,7 +149,19 @@ pub struct State {
     /// How many are marked and shown, where that had to be asked.
     pub mark_counts: Option<MarkCounts>,
     /// A range of marks that has begun here.
-    pub range: Option<ReceiverId>,
+    pub range: Option<Stand>,
+    /// Which columns the table shows.
+    pub columns: Columns,
+    /// What goes with the query line while it is being edited.
+    pub editing: Editing,
+    /// What a query may name.
+    pub words: Words,
+    /// Queries that were asked, the latest last.
+    pub history: Vec<String>,
+    /// Queries that were kept under a name here.
+    pub saved: BTreeMap<String, String>,
+    /// What can be taken back, the latest last.
+    pub(super) undo: Vec<Step>,
     /// The detail pane.
     pub pane: Pane,
     /// The failures by cause.
@@ -177,6 +210,12 @@ impl State {
             marks: Marks::default(),
             mark_counts: None,
             range: None,
+            columns: Columns::default(),
+            editing: Editing::default(),
+            words: Words::default(),
+            history: Vec::new(),
+            saved: BTreeMap::new(),
+            undo: Vec::new(),
             pane: Pane::default(),
             causes: Causes::default(),
             overview: Overview::default(),
@@ -197,6 +236,24 @@ impl State {
         }
     }
 
+    /// Begins with what was kept at the last run.
+    pub fn recall(&mut self, kept: Kept) {
+        self.columns = Columns::from_kept(&kept.columns);
+        self.history = kept.history;
+        self.saved = kept.queries;
+    }
+
+    /// Remembers the marks and the query, before either is changed.
+    pub(super) fn remember(&mut self) {
+        if self.undo.len() == STEPS {
+            self.undo.remove(0);
+        }
+        self.undo.push(Step {
+            marks: self.marks.clone(),
+            asked: self.table.asked.clone(),
+        });
+    }
+
     /// Where a key goes.
     pub fn place(&self) -> Place {
         match &self.overlay {
@@ -206,6 +263,8 @@ impl State {
             Some(Overlay::Prompt(_)) => Place::Prompt,
             Some(Overlay::Copying { .. }) => Place::Copying,
             Some(Overlay::Palette(_)) => Place::Palette,
+            Some(Overlay::Filter(_)) => Place::Filter,
+            Some(Overlay::Columns(_)) => Place::Columns,
             None => self.ground(),
         }
     }

@@ -1,15 +1,21 @@
 //! What lies over the table and the detail.
 
+use std::collections::VecDeque;
+
 use crate::{
     console::{
         action::Place,
         effect::{Order, Save},
+        filter::Choice,
         query_line::QueryLine,
         question::Reach,
     },
     message::Text,
-    store::{CauseRow, Row},
+    store::{CauseRow, Count, Row},
 };
+
+/// Above so many receivers the number is to be typed before a `y` is taken.
+const MANY: u64 = 1000;
 
 /// What lies over the table and the detail.
 #[derive(Clone, Debug)]
@@ -29,6 +35,10 @@ pub enum Overlay {
     },
     /// An action is being looked for.
     Palette(Palette),
+    /// The filter panel.
+    Filter(Panel),
+    /// The columns are being chosen; the cursor is on this one.
+    Columns(usize),
 }
 
 /// An action is being looked for by its name.
@@ -38,6 +48,19 @@ pub struct Palette {
     pub line: QueryLine,
     /// Which of those found is chosen, counted from 0.
     pub chosen: usize,
+}
+
+/// The filter panel.
+#[derive(Clone, Debug, Default)]
+pub struct Panel {
+    /// On which line the cursor is.
+    pub at: usize,
+    /// How many match each choice, as far as that is known.
+    pub counts: Vec<(Choice, Count)>,
+    /// What is still to be counted.
+    pub(in crate::console) todo: VecDeque<Choice>,
+    /// What is being counted.
+    pub(in crate::console) counting: Option<Choice>,
 }
 
 /// A line of text that is being written, and what for.
@@ -56,6 +79,10 @@ pub enum Wanted {
     Search,
     /// The name of a file for what the pane says.
     File,
+    /// The name under which a query is kept.
+    QueryName,
+    /// The number of a receiver to go to.
+    Id,
 }
 
 /// A question that wants a `y`.
@@ -67,12 +94,12 @@ pub enum Confirm {
         order: Order,
         /// What it would touch; `None` while that is being counted. Until then no key confirms.
         reach: Option<Reach>,
-        /// How many of them are marked and not shown.
-        hidden: u64,
         /// The one receiver that is meant, when it is the cursor's and not a mark.
         only: Option<Box<Row>>,
         /// The cause whose receivers are meant, when it is neither marks nor a row.
         cause: Option<Box<CauseRow>>,
+        /// The number of receivers, as far as it has been typed, where it must be.
+        typed: String,
     },
     /// Whether to pause a backend, or to resume it.
     Pause {
@@ -89,6 +116,38 @@ pub enum Confirm {
     Quit,
     /// Whether to write over a file.
     Overwrite(Save),
+}
+
+impl Confirm {
+    /// Whether it is about the marks, some of which may be hidden.
+    pub fn is_of_marks(&self) -> bool {
+        matches!(
+            self,
+            Self::Order {
+                only: None,
+                cause: None,
+                ..
+            }
+        )
+    }
+
+    /// The number that must be typed before it can be confirmed, if there is one.
+    pub fn to_be_typed(&self) -> Option<u64> {
+        match self {
+            Self::Order {
+                reach: Some(reach), ..
+            } => Some(reach.affected.total()).filter(|total| *total > MANY),
+            _ => None,
+        }
+    }
+
+    /// Whether it can be confirmed, as far as that is typed.
+    pub fn is_typed(&self) -> bool {
+        match (self, self.to_be_typed()) {
+            (Self::Order { typed, .. }, Some(total)) => *typed == total.to_string(),
+            _ => true,
+        }
+    }
 }
 
 /// The help that is open.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Asked;
 use crate::{
     message::{DisplayText, ReceiverId},
-    store::{Count, Row},
+    store::{Count, Place, Row, Scan, Sort},
 };
 
 /// The rows that are known, and where the operator is among them.
@@ -17,18 +17,24 @@ use crate::{
 pub struct Table {
     /// What must match.
     pub asked: Asked,
-    /// The rows around the cursor, newest first.
+    /// In which order.
+    pub sort: Sort,
+    /// The rows around the cursor.
     pub rows: Vec<Row>,
-    /// Nothing newer than the first of them matches.
+    /// Nothing that matches comes before the first of them.
     pub newest: bool,
-    /// Nothing older than the last of them matches.
+    /// Nothing that matches comes after the last of them.
     pub oldest: bool,
     /// Those of them that match the query of the marks, when that is another one.
     pub marked: BTreeSet<ReceiverId>,
     /// The row under the cursor no longer matches; it stays until the cursor leaves it.
     pub gone: Option<ReceiverId>,
+    /// The row under the cursor matches, but stands elsewhere by now; it stays until the cursor leaves it.
+    pub moved: Option<ReceiverId>,
     /// The receiver the operator is at.
     pub cursor: Option<ReceiverId>,
+    /// Where it stood when the cursor came to it: what is read again is read around this place.
+    pub(in crate::console) place: Option<Place>,
     /// On which line of the screen it stands, the table's first being 0.
     pub line: usize,
     /// Rows to move once more rows are known: down is positive.
@@ -39,6 +45,10 @@ pub struct Table {
     pub loaded: bool,
     /// How many match.
     pub count: Option<Count>,
+    /// Where the first and the last that match stand, where that was worth asking.
+    pub ends: Option<Box<(Place, Place)>>,
+    /// What makes this query slow, if something does.
+    pub scan: Option<Scan>,
     /// Why the rows of this query are not known, when the store could not answer.
     pub failed: Option<DisplayText>,
 }
@@ -48,6 +58,8 @@ impl Table {
     pub(in crate::console) fn fail(&mut self, why: DisplayText) {
         *self = Self {
             asked: std::mem::take(&mut self.asked),
+            sort: self.sort,
+            scan: self.scan.take(),
             failed: Some(why),
             ..Self::default()
         };
@@ -65,7 +77,19 @@ impl Table {
 
     /// Where a receiver stands among the rows.
     pub fn index_of(&self, id: ReceiverId) -> Option<usize> {
-        self.rows.binary_search_by(|row| id.cmp(&row.id)).ok()
+        self.rows.iter().position(|row| row.id == id)
+    }
+
+    /// Puts the cursor on one of the rows.
+    pub(in crate::console) fn put_cursor(&mut self, index: Option<usize>) {
+        let row = index.and_then(|index| self.rows.get(index));
+        self.cursor = row.map(|row| row.id);
+        self.place = row.map(Place::from);
+    }
+
+    /// The row under the cursor is there only for the cursor.
+    pub(in crate::console) fn is_stray(&self, id: ReceiverId) -> bool {
+        self.gone == Some(id) || self.moved == Some(id)
     }
 
     /// Where the cursor stands among the rows.

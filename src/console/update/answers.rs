@@ -1,6 +1,8 @@
 //! What the store said.
 
-use super::{Out, again, causes, export, jobs, keys, marks, moves, overview, pane, query, refresh};
+use super::{
+    Out, again, causes, export, filter, jobs, keys, marks, moves, overview, pane, query, refresh,
+};
 use crate::{
     console::{
         question::{Answer, Ask, Question, Sort},
@@ -56,6 +58,9 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
             let whole = state.table.newest && state.table.oldest;
             if whole || (state.table.count.is_none() && !state.asks.waits(Sort::Count)) {
                 query::count(state, out);
+            }
+            if state.table.ends.is_none() && !whole && !state.asks.waits(Sort::Ends) {
+                query::ends(state, out);
             }
             if state.marked().is_none() && !state.asks.waits(Sort::Marks) {
                 marks::count(state, out);
@@ -118,6 +123,31 @@ fn dispatch(state: &mut State, question: &Question, answer: Answer, out: &mut Ou
                 out.draw();
             }
         }
+        (Question::Ends { .. }, Answer::Ends(ends)) if state.table.ends != ends => {
+            state.table.ends = ends;
+            out.draw();
+        }
+        (Question::Scan { query, .. }, Answer::Scan(scan)) => {
+            if state.table.asked.query == *query {
+                state.table.scan.clone_from(&scan);
+            }
+            if state.editing.query.as_ref() == Some(query) {
+                state.editing.scan = scan;
+            }
+            out.draw();
+        }
+        (Question::Preview(query), Answer::Count(count))
+            if state.editing.query.as_ref() == Some(query) =>
+        {
+            state.editing.count = Some(count);
+            out.draw();
+        }
+        (Question::Facet(_), Answer::Count(count)) => filter::take(state, Some(count), out),
+        (Question::Words, Answer::Words(words)) if state.words != words => {
+            state.words = words;
+            filter::look_again(state, out);
+            out.draw();
+        }
         (Question::Count { query, .. }, Answer::Count(count)) => {
             // The count is of another moment than the rows: it is shown when both fit, after the rows were read again.
             if !state.table.agrees(count) {
@@ -164,9 +194,19 @@ fn failed(state: &mut State, sort: Sort, error: &str, out: &mut Out) {
         Sort::Range => state.range = None,
         Sort::Raw => state.saving = None,
         Sort::Find => pane::give_up_search(state),
+        Sort::Facet => return filter::take(state, None, out),
         _ => {}
     }
-    if matches!(sort, Sort::Affected | Sort::Range | Sort::Raw | Sort::Find) {
+    if matches!(
+        sort,
+        Sort::Affected
+            | Sort::Range
+            | Sort::Raw
+            | Sort::Find
+            | Sort::Preview
+            | Sort::Words
+            | Sort::Scan
+    ) {
         state.hint = Some(Notice::bad(error));
         return out.draw();
     }

@@ -14,7 +14,10 @@ use crate::console::{
     state::{Confirm, Notice, Overlay, Prompt, Screen, Search, State, Wanted},
     text::{counted, grouped, shell_quoted},
 };
-use crate::message::{DisplayText, Text};
+use crate::{
+    message::{DisplayText, Text},
+    store::Sort,
+};
 
 /// What terminals are known to take by OSC 52, in bytes once it is encoded. More is refused, since it would be cut without a word.
 const MOST_COPIED: usize = 74_994;
@@ -91,10 +94,23 @@ pub(super) fn copy_command(state: &mut State, out: &mut Out) {
         (Place::Detail, Some(id)) => format!("{program} show {id}"),
         (Place::Causes, _) => with_query(format!("{program} causes"), query),
         (Place::Overview, _) => format!("{program} status"),
-        _ => with_query(format!("{program} list"), query),
+        _ => with_query(format!("{program} list{}", by(state.table.sort)), query),
     };
     let what = format!("`{command}`");
     copy(state, command, &what, out);
+}
+
+/// The flag for an order, unless it is the usual one.
+fn by(sort: Sort) -> String {
+    if sort == Sort::default() {
+        return String::new();
+    }
+    let way = match (sort.reversed, sort.by.descends()) {
+        (false, _) => "",
+        (true, true) => ":asc",
+        (true, false) => ":desc",
+    };
+    format!(" --sort {}{way}", sort.by.name())
 }
 
 fn with_query(command: String, query: &str) -> String {

@@ -1,5 +1,7 @@
 //! Jobs: asked for, confirmed, running, over.
 
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+
 use super::{Out, marks, overview, refresh};
 use crate::{
     console::{
@@ -47,11 +49,6 @@ fn ask(
     cause: Option<Box<CauseRow>>,
     out: &mut Out,
 ) {
-    let hidden = if only.is_some() || cause.is_some() {
-        0
-    } else {
-        state.marked().map_or(0, |marked| marked.hidden)
-    };
     out.ask(
         state,
         Question::Affected {
@@ -59,13 +56,17 @@ fn ask(
             target: target.clone(),
         },
     );
-    let order = Order { action, target };
+    let order = Order {
+        action,
+        target,
+        chosen: None,
+    };
     state.overlay = Some(Overlay::Confirm(Confirm::Order {
         order,
         reach: None,
-        hidden,
         only,
         cause,
+        typed: String::new(),
     }));
     out.draw();
 }
@@ -86,13 +87,41 @@ pub(super) fn take_reach(state: &mut State, answer: Reach, out: &mut Out) {
         state.overlay = None;
         state.hint = Some(Notice::bad(&format!("nothing to {name}: {why}")));
     } else {
+        order.chosen.clone_from(&answer.chosen);
         *reach = Some(answer);
     }
     out.draw();
 }
 
+/// A digit of the number that is to be typed, or the last one taken back. Whether anything changed.
+pub(super) fn type_number(confirm: &mut Confirm, key: KeyEvent) -> bool {
+    let wanted = confirm.to_be_typed();
+    let (Confirm::Order { typed, .. }, Some(wanted)) = (confirm, wanted) else {
+        return false;
+    };
+    match key.code {
+        KeyCode::Char(digit) if digit.is_ascii_digit() => {
+            let room = typed.len() < wanted.to_string().len();
+            typed.extend(room.then_some(digit));
+            room
+        }
+        KeyCode::Backspace => typed.pop().is_some(),
+        _ => false,
+    }
+}
+
 /// The operator said yes.
 pub(super) fn confirm(state: &mut State, out: &mut Out) {
+    // Nobody can say yes to what is not yet on the screen.
+    let unsaid = match &state.overlay {
+        Some(Overlay::Confirm(confirm)) => {
+            !confirm.is_typed() || (confirm.is_of_marks() && state.marked().is_none())
+        }
+        _ => false,
+    };
+    if unsaid {
+        return;
+    }
     match state.overlay.take() {
         Some(Overlay::Confirm(Confirm::Quit)) => {
             out.0.push(Effect::Quit);
@@ -131,7 +160,6 @@ pub(super) fn confirm(state: &mut State, out: &mut Out) {
             out.0.push(Effect::Start(id, order));
             out.draw();
         }
-        // Nobody can say yes to what is not yet on the screen.
         other => state.overlay = other,
     }
 }

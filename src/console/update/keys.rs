@@ -3,7 +3,8 @@
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::{
-    Out, causes, export, jobs, marks, moves, moves::Scroll, overview, palette, pane, query, refresh,
+    Out, causes, columns, export, filter, jobs, marks, moves, moves::Scroll, overview, palette,
+    pane, query, refresh,
 };
 use crate::{
     console::{
@@ -13,11 +14,11 @@ use crate::{
         layout::Focus,
         page::Spot,
         query_line::QueryLine,
-        question::At,
+        question::{At, Sort},
         state::{Help, Overlay, Prompt, Screen, State, Wanted},
         view,
     },
-    message::Status,
+    message::{ReceiverId, Status},
     store::Action,
 };
 
@@ -34,18 +35,7 @@ pub(super) fn press(state: &mut State, key: KeyEvent, out: &mut Out) {
     }
     let place = state.place();
     let Some(entry) = state.setup.keymap.meaning(place, key) else {
-        let changed = match &mut state.overlay {
-            Some(Overlay::Query(line) | Overlay::Prompt(Prompt { line, .. })) => line.key(key),
-            Some(Overlay::Palette(palette)) => {
-                palette.chosen = 0;
-                palette.line.key(key)
-            }
-            _ => false,
-        };
-        if changed {
-            out.draw();
-        }
-        return;
+        return write(state, key, out);
     };
     // What this key is meant for is being read: it waits for that, so that whoever types ahead hits what they aimed at.
     // What is pressed after one that waits is meant for where that leads.
@@ -91,6 +81,22 @@ fn act(state: &mut State, entry: &Entry, out: &mut Out) {
     run(state, entry.command, out);
 }
 
+/// A key that is no command goes into the line that is being written, if there is one.
+fn write(state: &mut State, key: KeyEvent, out: &mut Out) {
+    let changed = match &mut state.overlay {
+        Some(Overlay::Query(line) | Overlay::Prompt(Prompt { line, .. })) => line.key(key),
+        Some(Overlay::Confirm(confirm)) => jobs::type_number(confirm, key),
+        _ => false,
+    };
+    if changed {
+        out.draw();
+    }
+    if changed && state.place() == Place::Query {
+        state.editing.back = 0;
+        query::edited(state, out);
+    }
+}
+
 /// The rows are there: presses the keys that waited.
 pub(super) fn replay(state: &mut State, out: &mut Out) {
     // Those that wait again are not pressed again.
@@ -122,6 +128,11 @@ fn waits(command: Command) -> bool {
             | Command::ShowError
             | Command::ShowSent
             | Command::CopyCommand
+            | Command::Filter
+            | Command::Columns
+            | Command::Sort
+            | Command::Reverse
+            | Command::Undo
     )
 }
 
@@ -141,8 +152,39 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
             refresh(state, out);
         }
         Command::EditQuery => {
-            state.deferred.clear();
-            state.overlay = Some(Overlay::Query(QueryLine::open(&state.table.asked.text)));
+            let text = state.table.asked.text.clone();
+            query::edit(state, &text, out);
+        }
+        Command::Complete => query::complete(state, 1, out),
+        Command::CompleteBack => query::complete(state, -1, out),
+        Command::Earlier => query::recall(state, 1, out),
+        Command::Later => query::recall(state, -1, out),
+        Command::KeepQuery => query::ask_name(state, out),
+        Command::ForgetQuery => query::forget(state, out),
+        Command::Filter => filter::open(state, out),
+        Command::Turn => filter::turn(state, out),
+        Command::TurnAndClose => {
+            filter::turn(state, out);
+            state.overlay = None;
+        }
+        Command::NextSection => filter::section(state, true, out),
+        Command::PreviousSection => filter::section(state, false, out),
+        Command::Columns => columns::open(state, out),
+        Command::TurnColumn => columns::turn(state, out),
+        Command::ColumnRight => columns::shift(state, true, out),
+        Command::ColumnLeft => columns::shift(state, false, out),
+        Command::Wider => columns::size(state, true, out),
+        Command::Narrower => columns::size(state, false, out),
+        Command::Unsize => columns::unsize(state, out),
+        Command::UsualColumns => columns::usual(state, out),
+        Command::SortByColumn => columns::sort(state, out),
+        Command::Sort => columns::next(state, out),
+        Command::Reverse => columns::reverse(state, out),
+        Command::GoTo => {
+            state.overlay = Some(Overlay::Prompt(Prompt {
+                wanted: Wanted::Id,
+                line: QueryLine::open(""),
+            }));
             out.draw();
         }
         Command::ShowAll => show_status(state, None, out),
@@ -161,9 +203,17 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
         Command::Mark => marks::toggle(state, out),
         Command::Range => marks::range(state, out),
         Command::MarkAll => marks::all(state, out),
+        Command::MarkScreen => marks::screen(state, out),
+        Command::Invert => marks::invert(state, out),
         Command::Unmark => marks::none(state, out),
+        Command::Undo => marks::undo(state, out),
         Command::Resend if state.screen == Screen::Causes => causes::resend(state, out),
         Command::Resend => jobs::propose(state, Action::Resend, out),
+        Command::Hold => jobs::propose(state, Action::Hold, out),
+        Command::Release => jobs::propose(state, Action::Release, out),
+        Command::Cancel => jobs::propose(state, Action::Cancel, out),
+        Command::MarkSent => jobs::propose(state, Action::MarkSent, out),
+        Command::Delete => jobs::propose(state, Action::Delete, out),
         Command::Open if state.screen == Screen::Causes => causes::receivers(state, out),
         Command::Open if state.screen == Screen::Overview => overview::receivers(state, out),
         Command::Open => {
@@ -208,20 +258,26 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
                 match prompt.wanted {
                     Wanted::Search => pane::search(state, text, out),
                     Wanted::File => export::save(state, text.trim(), out),
+                    Wanted::QueryName => query::save(state, text.trim(), out),
+                    Wanted::Id => go_to(state, text.trim(), out),
                 }
             }
         }
         Command::NextReceiver => moves::step(state, 1, Scroll::AtTheEdge, out),
         Command::PreviousReceiver => moves::step(state, -1, Scroll::AtTheEdge, out),
         Command::Stop => jobs::stop(state, out),
-        Command::Apply => {
-            if let Some(Overlay::Query(line)) = &state.overlay {
-                let text = line.text().trim().to_owned();
-                query::show(state, text, out);
-            }
-        }
-        Command::Leave | Command::CloseHelp | Command::Drop | Command::ClosePalette => {
+        Command::Apply => query::apply(state, out),
+        Command::Leave
+        | Command::CloseHelp
+        | Command::Drop
+        | Command::CloseFilter
+        | Command::CloseColumns
+        | Command::ClosePalette => {
             state.overlay = None;
+            // What was asked for the sake of what is closed no longer matters.
+            for sort in [Sort::Preview, Sort::Facet] {
+                state.asks.forget(sort);
+            }
             out.draw();
         }
         Command::LeaveCopying => {
@@ -249,6 +305,16 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
 
 fn show_status(state: &mut State, status: Option<Status>, out: &mut Out) {
     query::show(state, query::words_of(status), out);
+}
+
+/// Goes to the receiver with this number.
+fn go_to(state: &mut State, number: &str, out: &mut Out) {
+    out.draw();
+    match (number.parse(), state.table.place.clone()) {
+        (Ok(id), Some(place)) => moves::jump(state, At::Find(ReceiverId(id), place), out),
+        (Err(_), _) => out.hint(state, "go to: a receiver's number is a whole number"),
+        (_, None) => {}
+    }
 }
 
 /// Gives up the smallest thing that is open.
@@ -321,6 +387,12 @@ pub(super) fn go(state: &mut State, way: Way, out: &mut Out) {
                 }
             }
         }
+        Place::Filter | Place::Columns => {
+            if let Way::Lines(by) = way {
+                filter::step(state, by, out);
+                columns::step(state, by, out);
+            }
+        }
         Place::Copying => {
             if let Way::Lines(by) = way {
                 export::move_line(state, by, out);
@@ -342,8 +414,8 @@ pub(super) fn go(state: &mut State, way: Way, out: &mut Out) {
                 Way::Screens(by) => {
                     moves::step(state, by * page.max(2) / 2, Scroll::WithTheCursor, out);
                 }
-                Way::Top => moves::jump(state, At::Newest, out),
-                Way::Bottom => moves::jump(state, At::Oldest, out),
+                Way::Top => moves::jump(state, At::First, out),
+                Way::Bottom => moves::jump(state, At::Last, out),
             }
         }
     }

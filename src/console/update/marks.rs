@@ -1,8 +1,8 @@
-//! Marks: one, a range, all that match.
+//! Marks: one, a range, all on the screen, all that match, all others; and what takes back a change of them or of the query.
 
 use std::collections::BTreeSet;
 
-use super::Out;
+use super::{Out, moves, query};
 use crate::{
     console::{
         question::{Question, RANGE_CAP, Sort},
@@ -10,7 +10,7 @@ use crate::{
         text::{counted, grouped},
     },
     message::ReceiverId,
-    store::Count,
+    store::{Count, Place},
 };
 
 /// Marks the cursor's receiver, or unmarks it.
@@ -22,14 +22,12 @@ pub(super) fn toggle(state: &mut State, out: &mut Out) {
     let Some(id) = state.table.cursor else {
         return;
     };
-    let gone = state.table.gone == Some(id);
-    let set = match &mut state.marks {
-        // A row that stayed only for the cursor is not among what matches, so it is no exception from it either.
-        Marks::All { .. } if gone => {
-            return out.hint(state, "this one no longer matches, so it is not marked");
-        }
-        Marks::Ids(set) | Marks::All { except: set, .. } => set,
-    };
+    // A row that stayed only for the cursor is not among what matches, so it is no exception from it either.
+    if matches!(state.marks, Marks::All { .. }) && state.table.gone == Some(id) {
+        return out.hint(state, "this one no longer matches, so it is not marked");
+    }
+    state.remember();
+    let (Marks::Ids(set) | Marks::All { except: set, .. }) = &mut state.marks;
     if !set.remove(&id) {
         set.insert(id);
     }
@@ -45,9 +43,9 @@ pub(super) fn all(state: &mut State, out: &mut Out) {
         {
             return none(state, out);
         }
-        Marks::Ids(_) => state.marked().map_or(0, |marked| marked.hidden),
-        Marks::All { .. } => 0,
+        _ => hidden(state),
     };
+    state.remember();
     state.marks = Marks::All {
         asked: state.table.asked.clone(),
         except: BTreeSet::new(),
@@ -58,19 +56,85 @@ pub(super) fn all(state: &mut State, out: &mut Out) {
         Some(Count::Exact(count)) => format!("all {} that match are marked", grouped(count)),
         _ => "all that match are marked".to_owned(),
     };
-    if hidden > 0 {
-        let lost = counted(hidden, "mark");
-        out.hint(state, &format!("{many}; {lost} on others taken away"));
-    } else {
-        out.hint(state, &many);
+    out.hint(state, &format!("{many}{hidden}"));
+}
+
+/// Marks the rows on the screen.
+pub(super) fn screen(state: &mut State, out: &mut Out) {
+    state.range = None;
+    let shown = state.table.shown(state.table_rows()).iter();
+    let ids = shown
+        .map(|row| row.id)
+        .filter(|id| state.table.gone != Some(*id))
+        .collect();
+    add(state, ids, out);
+}
+
+/// Marks what is not marked of what matches, and the other way round.
+pub(super) fn invert(state: &mut State, out: &mut Out) {
+    state.range = None;
+    let hidden = hidden(state);
+    let turned = match &state.marks {
+        Marks::Ids(ids) => Marks::All {
+            asked: state.table.asked.clone(),
+            except: ids.clone(),
+        },
+        Marks::All { except, .. } => Marks::Ids(except.clone()),
+    };
+    state.remember();
+    state.marks = turned;
+    state.mark_counts = None;
+    changed(state, out);
+    out.hint(state, &format!("marked are now the others{hidden}"));
+}
+
+/// What is said of marks that are not among what the query shows, when other marks take their place.
+fn hidden(state: &State) -> String {
+    match (
+        &state.marks,
+        state.marked().map_or(0, |marked| marked.hidden),
+    ) {
+        (_, 0) | (Marks::All { .. }, _) => String::new(),
+        (Marks::Ids(_), hidden) => {
+            format!("; {} on others taken away", counted(hidden, "mark"))
+        }
     }
 }
 
 /// Takes all marks away.
 pub(super) fn none(state: &mut State, out: &mut Out) {
     state.range = None;
+    if !state.marks.is_empty() {
+        state.remember();
+    }
     state.marks = Marks::default();
     changed(state, out);
+}
+
+/// Takes back the last change of the marks or of the query.
+pub(super) fn undo(state: &mut State, out: &mut Out) {
+    let Some(step) = state.undo.pop() else {
+        return;
+    };
+    state.range = None;
+    let marks = state.marks != step.marks;
+    state.marks = step.marks;
+    state.mark_counts = None;
+    if state.table.asked == step.asked {
+        changed(state, out);
+        // Which of the rows match the query of the marks is read with the rows.
+        moves::reread(state, out);
+        return out.hint(state, "the marks are as they were before");
+    }
+    let text = step.asked.text.clone();
+    query::go(state, step.asked, out);
+    let also = if marks { ", and the marks" } else { "" };
+    let words = if text.is_empty() {
+        format!("everything is shown again{also}")
+    } else {
+        format!("the query is `{text}` again{also}")
+    };
+    out.hint(state, &words);
 }
 
 fn changed(state: &mut State, out: &mut Out) {
@@ -94,7 +158,7 @@ pub(super) fn range(state: &mut State, out: &mut Out) {
     if state.range.is_some() {
         end_range(state, out);
     } else {
-        state.range = state.table.cursor;
+        state.range = state.table.place.clone();
         out.hint(
             state,
             "a range begins here: move, then v marks it, Esc gives it up",
@@ -104,25 +168,32 @@ pub(super) fn range(state: &mut State, out: &mut Out) {
 
 /// Marks the rows of the range. Whether they are marked now, or still have to be read.
 pub(super) fn end_range(state: &mut State, out: &mut Out) -> bool {
-    let (Some(from), Some(to)) = (state.range, state.table.cursor) else {
+    let Some((from, to)) = state.range_ends() else {
         return true;
     };
-    let (newest, oldest) = (from.max(to), from.min(to));
     let table = &state.table;
-    if let (Some(first), Some(last)) = (table.index_of(newest), table.index_of(oldest)) {
-        let rows = table.rows[first..=last].iter().map(|row| row.id);
-        let ids = rows.filter(|id| table.gone != Some(*id)).collect();
+    let stands = |place: &Place| {
+        let here = |row: &_| table.sort.compare(&Place::from(row), place).is_eq();
+        table.rows.iter().any(here)
+    };
+    if stands(&from) && stands(&to) {
+        let within = table.rows.iter().filter(|row| state.is_in_range(row));
+        let ids = within
+            .map(|row| row.id)
+            .filter(|id| table.gone != Some(*id))
+            .collect();
         state.range = None;
         add(state, ids, out);
         return true;
     }
-    let query = state.table.asked.query.clone();
+    let (query, sort) = (state.table.asked.query.clone(), state.table.sort);
     out.ask(
         state,
         Question::Range {
             query,
-            newest,
-            oldest,
+            sort,
+            from,
+            to,
         },
     );
     out.hint(state, "reading the range…");
@@ -145,6 +216,7 @@ pub(super) fn take_range(state: &mut State, ids: Vec<ReceiverId>, out: &mut Out)
 
 fn add(state: &mut State, ids: Vec<ReceiverId>, out: &mut Out) {
     let many = counted(ids.len() as u64, "receiver");
+    state.remember();
     match &mut state.marks {
         Marks::Ids(set) => set.extend(ids),
         Marks::All { except, .. } => except.retain(|id| !ids.contains(id)),

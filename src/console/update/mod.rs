@@ -2,7 +2,9 @@
 
 mod answers;
 mod causes;
+mod columns;
 mod export;
+mod filter;
 mod jobs;
 mod keys;
 mod marks;
@@ -101,6 +103,11 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Saved(save, result) => export::saved(state, save, result, &mut out),
         Event::BackendSet(order, result) => overview::taken(state, &order, result, &mut out),
         Event::Mouse(what, at) => mouse::take(state, what, at, &mut out),
+        Event::NotKept(why) => {
+            let words = format!("{} could not be written: {why}", state.setup.kept_in);
+            state.hint = Some(Notice::bad(&words));
+            out.draw();
+        }
     }
     // What is said may take lines from the table, or give them back.
     if state.table_rows() != lines {
@@ -113,19 +120,19 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
 }
 
 fn paste(state: &mut State, text: &str, out: &mut Out) {
-    if let Some(
-        Overlay::Query(line)
-        | Overlay::Prompt(Prompt { line, .. })
-        | Overlay::Palette(Palette { line, .. }),
-    ) = &mut state.overlay
-    {
-        line.paste(text);
-        out.draw();
-    } else {
-        out.hint(
+    match &mut state.overlay {
+        Some(Overlay::Query(line)) => {
+            line.paste(text);
+            query::edited(state, out);
+        }
+        Some(Overlay::Prompt(Prompt { line, .. }) | Overlay::Palette(Palette { line, .. })) => {
+            line.paste(text);
+            out.draw();
+        }
+        _ => out.hint(
             state,
             "pasted text is taken only by a line that is being written: / opens one",
-        );
+        ),
     }
 }
 
@@ -144,15 +151,17 @@ fn resize(state: &mut State, size: Size, out: &mut Out) {
 }
 
 /// What the screen shows of the store.
-const ON_SCREEN: [Sort; 8] = [
+const ON_SCREEN: [Sort; 10] = [
     Sort::Window,
     Sort::Overview,
     Sort::Detail,
     Sort::Content,
     Sort::Count,
+    Sort::Ends,
     Sort::Marks,
     Sort::Causes,
     Sort::Failures,
+    Sort::Facet,
 ];
 
 /// The store has changed, or may have: asks again for everything that is on the screen. What is being asked already is asked once more
@@ -169,7 +178,9 @@ fn refresh(state: &mut State, out: &mut Out) {
 
 /// Asks one thing again, if it is on the screen.
 fn again(state: &mut State, sort: Sort, out: &mut Out) {
-    state.asks.forget(sort);
+    if sort != Sort::Facet {
+        state.asks.forget(sort);
+    }
     match sort {
         Sort::Window => moves::reread(state, out),
         Sort::Overview => overview::ask(state, out),
@@ -179,6 +190,15 @@ fn again(state: &mut State, sort: Sort, out: &mut Out) {
         Sort::Count => query::count(state, out),
         Sort::Marks => marks::count(state, out),
         Sort::Content => pane::reread_content(state, out),
-        Sort::Range | Sort::Version | Sort::Affected | Sort::Raw | Sort::Find => {}
+        Sort::Ends => query::ends(state, out),
+        Sort::Facet => filter::refresh(state, out),
+        Sort::Range
+        | Sort::Version
+        | Sort::Affected
+        | Sort::Raw
+        | Sort::Find
+        | Sort::Scan
+        | Sort::Preview
+        | Sort::Words => {}
     }
 }

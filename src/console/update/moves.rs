@@ -1,14 +1,16 @@
 //! Where the cursor is, which rows are on hand, and whose detail is shown.
 
+use std::cmp::Ordering;
+
 use super::{Out, keys, pane};
 use crate::{
     console::{
         layout::Focus,
         question::{At, Question, Sort, Window, WindowQuestion},
-        state::{Marks, State},
+        state::{Marks, State, Table},
     },
     message::ReceiverId,
-    store::{Detail, Row},
+    store::{Detail, Place, Row},
 };
 
 /// Rows on hand beyond the screen, in screens: newer and older ones. A held key reads the store once a screen and never waits for it.
@@ -23,7 +25,7 @@ pub(super) fn jump(state: &mut State, at: At, out: &mut Out) {
     state.table.pending = 0;
     state.table.jumping = true;
     state.deferred.clear();
-    if !matches!(at, At::Newest | At::Oldest) || state.table.cursor.is_none() {
+    if matches!(at, At::Keep(_)) || state.table.cursor.is_none() {
         state.table.loaded = false;
         state.table.failed = None;
     }
@@ -34,6 +36,7 @@ fn read(state: &mut State, at: At, out: &mut Out) {
     let rows = state.table_rows();
     let question = WindowQuestion {
         query: state.table.asked.query.clone(),
+        sort: state.table.sort,
         at,
         above: NEWER * rows,
         below: OLDER * rows,
@@ -49,7 +52,7 @@ fn read(state: &mut State, at: At, out: &mut Out) {
 
 /// Reads the rows on hand again.
 pub(super) fn reread(state: &mut State, out: &mut Out) {
-    let at = state.table.cursor.map_or(At::Newest, At::Around);
+    let at = state.table.place.clone().map_or(At::First, At::Around);
     read(state, at, out);
 }
 
@@ -99,27 +102,36 @@ pub(super) fn step(state: &mut State, by: i64, scroll: Scroll, out: &mut Out) {
         if scroll == Scroll::AtTheEdge {
             table.line = (table.line as i64 + moved).clamp(0, lines - 1) as usize;
         }
-        let to = table.rows[reached as usize].id;
-        put_cursor(state, to);
+        let strayed = table.moved.is_some();
+        put_cursor(state, reached as usize);
         settle(state);
         read_detail(state, out);
         out.draw();
+        if strayed {
+            // What stood elsewhere is shown where it stands.
+            return reread(state, out);
+        }
     }
     fill(state, out);
 }
 
-/// Puts the cursor on a receiver. A row that had only stayed because the cursor was on it goes now.
-fn put_cursor(state: &mut State, to: ReceiverId) {
+/// Puts the cursor on a row. One that had only stayed because the cursor was on it goes now.
+fn put_cursor(state: &mut State, to: usize) {
     let table = &mut state.table;
-    if let Some(gone) = table.gone.take_if(|gone| *gone != to)
-        && let Some(index) = table.index_of(gone)
-    {
+    let stray = table.index().filter(|index| {
+        let id = table.rows[*index].id;
+        *index != to && table.is_stray(id)
+    });
+    let mut to = to;
+    if let Some(index) = stray {
         table.rows.remove(index);
-        if gone > to {
+        (table.gone, table.moved) = (None, None);
+        if index < to {
+            to -= 1;
             table.line = table.line.saturating_sub(1);
         }
     }
-    table.cursor = Some(to);
+    table.put_cursor(Some(to));
 }
 
 /// Leaves no line of the screen empty that a row could fill.
@@ -136,29 +148,30 @@ pub(super) fn settle(state: &mut State) {
     }
 }
 
-/// The rows that were asked for. Whether the screen shows other things now.
+/// The rows that were asked for.
 pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window, out: &mut Out) {
     let lines = state.table_rows();
     let was_jumping = std::mem::take(&mut state.table.jumping);
     let table = &mut state.table;
-    let old = table.cursor;
+    let (old, old_place) = (table.cursor, table.place.clone());
     let old_row = table.index().map(|index| table.rows[index].clone());
-    let (first, last) = (
-        window.rows.first().map(|row| row.id),
-        window.rows.last().map(|row| row.id),
-    );
 
     // The cursor has gone on while this was being read, beyond it.
-    if let (At::Around(_), Some(cursor)) = (question.at, old) {
-        let beyond = first.is_some_and(|first| cursor > first && !window.newest)
-            || last.is_some_and(|last| cursor < last && !window.oldest);
+    if let (At::Around(_), Some(place)) = (&question.at, &old_place) {
+        let end = |row: Option<&Row>| row.map(|row| table.sort.compare(place, &Place::from(row)));
+        let beyond = (!window.newest && end(window.rows.first()).is_some_and(Ordering::is_lt))
+            || (!window.oldest && end(window.rows.last()).is_some_and(Ordering::is_gt));
         if beyond {
             return reread(state, out);
         }
     }
 
     let marked = window.marked.into_iter().collect();
-    let before = (table.loaded, table.cursor, table.line, table.gone);
+    let shown = |table: &Table| {
+        let (cursor, line) = (table.cursor, table.line);
+        (table.loaded, cursor, line, table.gone, table.moved)
+    };
+    let before = shown(table);
     let mut changed =
         table.marked != marked || table.newest != window.newest || table.oldest != window.oldest;
     let had = std::mem::replace(&mut table.rows, window.rows);
@@ -167,17 +180,40 @@ pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window,
     table.oldest = window.oldest;
     table.loaded = true;
     table.failed = None;
-    table.gone = None;
-    match question.at {
-        At::Newest => (table.cursor, table.line) = (first, 0),
-        At::Oldest => (table.cursor, table.line) = (last, lines - 1),
-        At::Keep(id) if table.index_of(id).is_none() => (table.cursor, table.line) = (first, 0),
-        At::Keep(id) => table.cursor = Some(id),
-        At::Around(_) => {
-            if table.cursor.is_none() {
-                table.cursor = first;
+    (table.gone, table.moved) = (None, None);
+    match &question.at {
+        At::First => {
+            table.put_cursor(Some(0));
+            table.line = 0;
+        }
+        At::Last => {
+            table.put_cursor(table.rows.len().checked_sub(1));
+            table.line = lines - 1;
+        }
+        At::Keep(place) => {
+            let kept = table.index_of(place.id());
+            table.put_cursor(kept.or(Some(0)));
+            if kept.is_none() {
+                table.line = 0;
             }
-            stay(state, old_row);
+        }
+        At::Find(id, _) => match table.index_of(*id) {
+            Some(found) => {
+                table.put_cursor(Some(found));
+                table.line = lines / 2;
+            }
+            None => {
+                stay(state, old_row, false);
+                out.hint(
+                    state,
+                    &format!("{id} is not among what matches; 1 shows all"),
+                );
+            }
+        },
+        At::Around(_) if table.cursor.is_none() => table.put_cursor(Some(0)),
+        At::Around(place) => {
+            let elsewhere = window.elsewhere && table.cursor == Some(place.id());
+            stay(state, old_row, elsewhere);
         }
     }
     // After a refresh the cursor keeps its line, as far as there are rows above it.
@@ -185,7 +221,7 @@ pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window,
         settle(state);
     }
     let table = &state.table;
-    changed |= had != table.rows || before != (table.loaded, table.cursor, table.line, table.gone);
+    changed |= had != table.rows || before != shown(table);
     if changed {
         out.draw();
     }
@@ -200,19 +236,32 @@ pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window,
     }
 }
 
-/// Keeps the cursor's row in its place when it no longer matches: what an operator is about to act on does not slip away under the key.
-fn stay(state: &mut State, row: Option<Row>) {
+/// Keeps the cursor's row in its place when it no longer matches, or stands elsewhere by now: what an operator is about to act on does not slip away
+/// under the key.
+fn stay(state: &mut State, row: Option<Row>, elsewhere: bool) {
     let table = &mut state.table;
-    let (Some(cursor), Some(row)) = (table.cursor, row) else {
+    let (Some(cursor), Some(place), Some(row)) = (table.cursor, table.place.clone(), row) else {
         return;
     };
     if row.id != cursor {
         return;
     }
-    if let Err(place) = table.rows.binary_search_by(|other| cursor.cmp(&other.id)) {
-        table.rows.insert(place, row);
+    let found = table.index_of(cursor);
+    let row = match found {
+        Some(index) => table.rows.remove(index),
+        None => row,
+    };
+    let sort = table.sort;
+    let before = |other: &Row| sort.compare(&Place::from(other), &place).is_lt();
+    let index = table.rows.partition_point(before);
+    if found == Some(index) {
+        table.place = Some(Place::from(&row));
+    } else if found.is_some() || elsewhere {
+        table.moved = Some(cursor);
+    } else {
         table.gone = Some(cursor);
     }
+    table.rows.insert(index, row);
 }
 
 /// Asks for the detail of the cursor's receiver, if it is to be seen and is not there yet.
@@ -229,7 +278,7 @@ pub(super) fn read_detail(state: &mut State, out: &mut Out) {
 pub(super) fn reread_detail(state: &mut State, out: &mut Out) {
     let shows = state.areas().is_some_and(|areas| areas.shows_detail());
     if let Some(id) = state.table.cursor
-        && (shows || state.table.gone == Some(id))
+        && (shows || state.table.is_stray(id))
     {
         out.ask(state, Question::Detail(id));
     }
@@ -243,7 +292,7 @@ pub(super) fn take_detail(
     out: &mut Out,
 ) {
     if let (Some(detail), Some(index)) = (&detail, state.table.index_of(id))
-        && state.table.gone == Some(id)
+        && state.table.is_stray(id)
         && state.table.rows[index] != detail.row
     {
         state.table.rows[index] = detail.row.clone();

@@ -126,9 +126,9 @@ fn lines(state: &State, confirm: &Confirm, room: usize, short: bool) -> Vec<Piec
         Confirm::Order {
             order,
             reach,
-            hidden,
             only,
             cause,
+            ..
         } => {
             let affected = reach.as_ref().map(|reach| &reach.affected);
             let whom = if cause.is_some() {
@@ -144,18 +144,32 @@ fn lines(state: &State, confirm: &Confirm, room: usize, short: bool) -> Vec<Piec
                 lines.say(Role::Label, cause.text.shown().as_str());
             }
             if let Some(reach) = reach {
-                touched(&mut lines, order, reach, *hidden, only.is_some());
+                let hidden = state.marked().filter(|_| confirm.is_of_marks());
+                let hidden = hidden.map_or(0, |marked| marked.hidden);
+                touched(&mut lines, order, reach, hidden, only.is_some());
             }
         }
     }
-    let answer = match confirm {
-        Confirm::Order { reach: None, .. } => "counting…",
-        _ => "[y/N]",
+    let counting = match confirm {
+        Confirm::Order { reach, .. } => {
+            reach.is_none() || (confirm.is_of_marks() && state.marked().is_none())
+        }
+        _ => false,
+    };
+    let answer = match (confirm, confirm.to_be_typed()) {
+        _ if counting => "counting…".to_owned(),
+        (Confirm::Order { typed, .. }, Some(many)) => {
+            format!(
+                "Type {many}, then y: {typed:_<0$} [y/N]",
+                many.to_string().len()
+            )
+        }
+        _ => "[y/N]".to_owned(),
     };
     if !short {
         lines.blank();
     }
-    lines.say(Role::Key, answer);
+    lines.say(Role::Key, &answer);
     lines.said
 }
 
@@ -229,6 +243,9 @@ fn touched(lines: &mut Lines<'_>, order: &Order, reach: &Reach, hidden: u64, onl
                 .with(Role::Plain, grouped(many))
         }));
     }
+    if !only {
+        first(lines, reach);
+    }
     let sent = affected.by_status[Status::Sent as usize];
     if order.action == Action::Resend && sent > 0 {
         let words = if only {
@@ -264,6 +281,19 @@ fn touched(lines: &mut Lines<'_>, order: &Order, reach: &Reach, hidden: u64, onl
         };
         lines.say(Role::Warning, &words);
     }
+    if order.action == Action::Delete {
+        lines.say(
+            Role::Warning,
+            "What is deleted is gone, with every attempt and its traceback.",
+        );
+    }
+    if reach.claimed > 0 {
+        let words = format!(
+            "{} about to be sent by an engine: it lets go of them.",
+            counted(reach.claimed, "receiver")
+        );
+        lines.say(Role::Warning, &words);
+    }
     if hidden > 0 {
         let words = format!("{} of the marks are hidden by the query.", grouped(hidden));
         lines.say(Role::Warning, &words);
@@ -281,6 +311,29 @@ fn touched(lines: &mut Lines<'_>, order: &Order, reach: &Reach, hidden: u64, onl
             counted(affected.not_applicable, "receiver")
         );
         lines.say(Role::Label, &words);
+    }
+}
+
+/// The first receivers: whoever sees the wrong ones says no.
+fn first(lines: &mut Lines<'_>, reach: &Reach) {
+    let theme = lines.state.setup.theme;
+    let most = if lines.short { 1 } else { reach.first.len() };
+    for row in reach.first.iter().take(most) {
+        let words = format!(
+            "{} {}  {}",
+            row.id,
+            row.identity.shown(),
+            row.subject.shown()
+        );
+        let words = text::cut(&words, lines.room.saturating_sub(2));
+        lines
+            .said
+            .push(Pieces::new(theme).with(Role::Label, format!("  {words}")));
+    }
+    let more = reach.affected.total().saturating_sub(most as u64);
+    if more > 0 && most > 0 && !lines.short {
+        let words = format!("  and {} more", grouped(more));
+        lines.said.push(Pieces::new(theme).with(Role::Label, words));
     }
 }
 

@@ -30,6 +30,8 @@ fn draw_prompt(state: &State, prompt: &Prompt, area: Rect, buffer: &mut Buffer) 
     let label = match prompt.wanted {
         Wanted::Search => " search: ",
         Wanted::File => " save as: ",
+        Wanted::QueryName => " keep the query as: ",
+        Wanted::Id => " go to number: ",
     };
     let hints = hints(state, usize::from(area.width / 2));
     let area = if usize::from(area.width) >= hints.width() + label.len() + 30 {
@@ -91,6 +93,9 @@ fn hint(state: &State, entry: &action::Entry) -> &'static str {
         Command::Open if state.screen == Screen::Causes => "its receivers",
         Command::Open if state.screen == Screen::Overview => "what failed",
         Command::Pause if state.overview.current(state).is_some_and(is_paused) => "resume",
+        Command::Yes if matches!(&state.overlay, Some(Overlay::Confirm(confirm)) if !confirm.is_typed()) => {
+            "yes, once the number is typed"
+        }
         _ => entry.hint,
     }
 }

@@ -15,14 +15,22 @@ use crate::console::{
 };
 
 /// The signs of the table.
-const SIGNS: [(&str, &str); 7] = [
+const SIGNS: [(&str, &str); 9] = [
     ("▌", "the cursor"),
     ("●", "marked"),
     ("○", "in the range that has begun"),
-    ("≠", "no longer matches; stays while the cursor is on it"),
+    (
+        "≠",
+        "no longer matches, or stands elsewhere; stays while the cursor is on it",
+    ),
     ("▸", "being sent now"),
     ("‖", "held back by an operator"),
-    ("↑12", "so many rows above, newer ones"),
+    ("↑12", "so many rows above"),
+    (
+        "█",
+        "where the screen is among all that matches, by number or time",
+    ),
+    ("┊", "somewhere in between: this order does not say where"),
 ];
 
 pub(super) fn draw(state: &State, help: Help, area: Rect, buffer: &mut Buffer) {

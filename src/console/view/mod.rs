@@ -1,15 +1,18 @@
 //! The state as a screen. No I/O, and no decisions: what is shown is what is known.
 
 mod causes;
+mod columns;
 mod confirm;
 mod counts;
 mod detail;
+mod filter;
 mod footer;
 mod header;
 mod help;
 mod overview;
 mod palette;
 mod query_line;
+mod scrollbar;
 mod table;
 
 use ratatui::{
@@ -22,6 +25,7 @@ use ratatui::{
 
 use super::{
     ascii::in_ascii,
+    column::Column,
     layout::{Areas, SMALLEST},
     state::{Overlay, Screen, State},
     text,
@@ -67,14 +71,32 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
     }
 }
 
-/// The table and the detail. Where the row under the cursor begins.
+/// The table, a panel beside it, and the detail. Where the row or the line under the cursor begins.
 fn receivers(state: &State, areas: &Areas, buffer: &mut Buffer) -> Option<Position> {
-    let row = table::draw(state, areas.table, buffer);
+    let (panel, beside) = split(state, areas.table);
+    let row = table::draw(state, beside, buffer);
+    let line = match &state.overlay {
+        Some(Overlay::Filter(filter)) => filter::draw(state, filter, panel, buffer),
+        Some(Overlay::Columns(at)) => columns::draw(state, *at, panel, buffer),
+        _ => None,
+    };
     for y in areas.divider.rows() {
         buffer.set_stringn(y.x, y.y, "│", 1, state.setup.theme.style(Role::Label));
     }
+    // Where there is a line between the panes, it is the bar too.
+    let last = Rect {
+        x: beside.right().saturating_sub(1),
+        width: beside.width.min(1),
+        ..beside
+    };
+    let bar = if areas.divider.is_empty() {
+        last
+    } else {
+        areas.divider
+    };
+    scrollbar::draw(state, bar, buffer);
     detail::draw(state, areas, buffer);
-    row
+    line.or(row)
 }
 
 /// How many causes are seen at once; at least 1, so that arithmetic goes on when none is.
@@ -104,6 +126,40 @@ pub(super) fn overview_scroll(state: &State) -> usize {
     state
         .areas()
         .map_or(0, |areas| overview::scroll_to_cursor(state, &areas))
+}
+
+/// How wide a panel beside the table is.
+const PANEL: u16 = 34;
+
+/// A table narrower than this is not worth drawing beside a panel.
+const LEAST_TABLE: u16 = 46;
+
+/// The panel's part of the table's area, and the table's: on a small screen the panel has all of it.
+fn split(state: &State, area: Rect) -> (Rect, Rect) {
+    let none = Rect { width: 0, ..area };
+    match &state.overlay {
+        Some(Overlay::Filter(_) | Overlay::Columns(_)) if area.width >= PANEL + LEAST_TABLE => {
+            let panel = Rect {
+                width: PANEL,
+                ..area
+            };
+            let rest = Rect {
+                x: area.x + PANEL,
+                width: area.width - PANEL,
+                ..area
+            };
+            (panel, rest)
+        }
+        Some(Overlay::Filter(_) | Overlay::Columns(_)) => (area, none),
+        _ => (none, area),
+    }
+}
+
+/// The columns of the table on this screen, with their widths.
+pub(super) fn widths(state: &State) -> Vec<(Column, usize)> {
+    let table = state.areas().map(|areas| split(state, areas.table).1);
+    let table = table.filter(|area| !area.is_empty());
+    table.map_or_else(Vec::new, |area| table::widths(state, area))
 }
 
 /// How many lines the help has and how many of them are seen.

@@ -16,8 +16,11 @@ use crate::{
         theme::{Role, Theme},
     },
     message::DisplayText,
-    store::Count,
+    store::{Count, Sort},
 };
+
+/// So many things that could stand at the cursor are seen at once.
+const MOST_OFFERS: usize = 8;
 
 /// The columns before the words.
 const SLASH: u16 = 3;
@@ -59,10 +62,10 @@ pub(super) fn draw_error(state: &State, areas: &Areas, buffer: &mut Buffer) {
     let Some(Overlay::Query(line)) = &state.overlay else {
         return;
     };
-    let Some(error) = &line.error else {
-        return;
-    };
     let theme = state.setup.theme;
+    let Some(error) = &line.error else {
+        return draw_offers(state, areas, buffer);
+    };
     let width = usize::from(areas.query.width.saturating_sub(SLASH + 1));
     let message = DisplayText::line(&error.message);
     let message = text::wrapped(message.as_str(), width);
@@ -85,6 +88,65 @@ pub(super) fn draw_error(state: &State, areas: &Areas, buffer: &mut Buffer) {
     let area = Rect {
         y: top,
         height: (lines.len() as u16 + 1).min(areas.footer.y.saturating_sub(top)),
+        ..areas.query
+    };
+    Clear.render(area, buffer);
+    for (line, row) in lines.iter().zip(area.rows()) {
+        line.draw(field(row), buffer);
+    }
+}
+
+/// What could stand at the cursor, below the place; below that, what makes the query slow. It lies over the table.
+fn draw_offers(state: &State, areas: &Areas, buffer: &mut Buffer) {
+    let editing = &state.editing;
+    let theme = state.setup.theme;
+    let room = areas.footer.y.saturating_sub(areas.query.bottom());
+    let width = usize::from(areas.query.width.saturating_sub(SLASH + 1));
+    let scan = editing.scan.as_ref().map(ToString::to_string);
+    let scan: Vec<&str> = scan
+        .as_ref()
+        .map(|scan| text::wrapped(scan, width))
+        .unwrap_or_default();
+    let list = &editing.offers.list;
+    let height = list
+        .len()
+        .min(MOST_OFFERS)
+        .min(usize::from(room).saturating_sub(scan.len() + 1));
+    let first = editing.chosen.unwrap_or(0);
+    let first = first.saturating_sub(height.saturating_sub(1));
+    let shown = list.iter().enumerate().skip(first).take(height);
+    let widest = shown.clone().map(|(_, offer)| text::columns(&offer.text));
+    let column = widest.max().unwrap_or(0).min(width * 2 / 3);
+    let mut lines: Vec<Pieces> = shown
+        .map(|(at, offer)| {
+            let role = if editing.chosen == Some(at) {
+                Role::Cursor
+            } else {
+                Role::Plain
+            };
+            let name = if offer.name.is_some() { "kept: " } else { "" };
+            Pieces::new(theme)
+                .with(
+                    role,
+                    format!(" {} ", text::fitted(&offer.text, column, false)),
+                )
+                .with(Role::Label, format!(" {name}{}", offer.help))
+        })
+        .collect();
+    if list.len() > height && height > 0 {
+        let more = format!(" {} of {}", height, list.len());
+        lines.push(Pieces::new(theme).with(Role::Label, more));
+    }
+    lines.extend(
+        scan.iter()
+            .map(|piece| Pieces::new(theme).with(Role::Warning, *piece)),
+    );
+    if lines.is_empty() {
+        return;
+    }
+    let area = Rect {
+        y: areas.query.bottom(),
+        height: (lines.len() as u16).min(room),
         ..areas.query
     };
     Clear.render(area, buffer);
@@ -130,6 +192,25 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
+/// The query line, while it is being written and was changed.
+fn being_written(state: &State) -> Option<&QueryLine> {
+    match &state.overlay {
+        Some(Overlay::Query(line)) if !line.is_selected() => {
+            (line.text() != state.table.asked.text).then_some(line)
+        }
+        _ => None,
+    }
+}
+
+/// How many match, in words.
+fn matches(count: Count, number: &dyn Fn(u64) -> String, short: bool) -> String {
+    let word = if short { "" } else { " match" };
+    match count {
+        Count::Exact(count) => format!("{}{word}", number(count)),
+        Count::AtLeast(count) => format!("≥ {}{word}", number(count)),
+    }
+}
+
 /// Matches and marks.
 fn right(state: &State, short: bool) -> Pieces {
     let number = |number: u64| {
@@ -140,6 +221,15 @@ fn right(state: &State, short: bool) -> Pieces {
         }
     };
     let mut pieces = Pieces::new(state.setup.theme);
+    if let Some(line) = being_written(state) {
+        let count = match (&state.editing.query, state.editing.count) {
+            _ if line.error.is_some() => String::new(),
+            (None, _) => "not yet a query".to_owned(),
+            (Some(_), None) => "counting…".to_owned(),
+            (Some(_), Some(count)) => matches(count, &number, short),
+        };
+        return pieces.with(Role::Label, format!("{count} "));
+    }
     // Rows above the screen: what came in while somebody was reading.
     let above = state.table.top() as u64;
     if state.table.loaded && above > 0 {
@@ -148,13 +238,20 @@ fn right(state: &State, short: bool) -> Pieces {
         pieces.push(Role::Label, format!("↑{}{more}{gap}", number(above)));
     }
     if state.table.loaded {
-        let count = match state.table.count {
-            Some(Count::Exact(count)) => number(count),
-            Some(Count::AtLeast(count)) => format!("≥ {}", number(count)),
-            None => "…".to_owned(),
-        };
+        if state.table.sort != Sort::default() && !short {
+            let by = format!("by {}   ", state.table.sort.by.name());
+            pieces.push(Role::Label, by);
+        }
+        if state.table.scan.is_some() && !short {
+            pieces.push(Role::Warning, "no index   ");
+        }
         let word = if short { "" } else { " match" };
-        pieces.push(Role::Plain, format!("{count}{word}"));
+        let count = state
+            .table
+            .count
+            .map(|count| matches(count, &number, short));
+        let count = count.unwrap_or_else(|| format!("…{word}"));
+        pieces.push(Role::Plain, count);
     }
     if state.table.failed.is_some() {
         pieces.push(Role::Problem, "not read");

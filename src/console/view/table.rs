@@ -27,22 +27,14 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
     }
     let lines = usize::from(area.height - 1);
     let rows = state.table.shown(lines);
-    let margin = if area.width < ROOMY { 3 } else { 5 };
-    let context = Context {
-        setup: &state.setup,
-        now: state.now,
-        reasons: area.width >= ROOMY,
-        id_width: rows
-            .iter()
-            .map(|row| row.id.to_string().len())
-            .max()
-            .unwrap_or(6),
-    };
-    let columns = Column::fit(usize::from(area.width).saturating_sub(margin + 1), context);
+    let margin = margin(area);
+    let context = context(state, area);
+    let columns = widths(state, area);
 
     let mut head = Pieces::new(state.setup.theme).with(Role::Plain, " ".repeat(margin));
     for (column, width) in &columns {
-        head.push(Role::Head, column.fitted(column.head(), *width));
+        let words = column.headed(state.table.sort);
+        head.push(Role::Head, column.fitted(&words, *width));
         head.push(Role::Plain, Column::gap());
     }
     head.draw_exact(Rect { height: 1, ..area }, buffer);
@@ -59,6 +51,29 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
         draw_row(state, row, &columns, context, margin, line, buffer);
     }
     at
+}
+
+fn margin(area: Rect) -> usize {
+    if area.width < ROOMY { 3 } else { 5 }
+}
+
+fn context(state: &State, area: Rect) -> Context<'_> {
+    let rows = state
+        .table
+        .shown(usize::from(area.height.saturating_sub(1)));
+    let digits = rows.iter().map(|row| row.id.to_string().len());
+    Context {
+        setup: &state.setup,
+        now: state.now,
+        reasons: area.width >= ROOMY,
+        id_width: digits.max().unwrap_or(6),
+    }
+}
+
+/// The columns of a table in this area, with their widths.
+pub(super) fn widths(state: &State, area: Rect) -> Vec<(Column, usize)> {
+    let room = usize::from(area.width).saturating_sub(margin(area) + 1);
+    Column::fit(&state.columns, room, context(state, area))
 }
 
 fn draw_row(
@@ -80,11 +95,12 @@ fn draw_row(
     let mut line = Pieces::new(state.setup.theme);
     let bar = if here { "▌" } else { " " };
     let gone = state.table.gone == Some(row.id);
-    let mark = if gone {
+    let moved = state.table.moved == Some(row.id);
+    let mark = if gone || (moved && !state.is_marked(row.id)) {
         "≠"
     } else if state.is_marked(row.id) {
         "●"
-    } else if state.is_in_range(row.id) {
+    } else if state.is_in_range(row) {
         "○"
     } else {
         " "
@@ -97,6 +113,8 @@ fn draw_row(
         let (mut cell, role) = column.cell(row, context);
         if gone && *column == Column::Subject {
             cell = format!("(no longer matches) {cell}");
+        } else if moved && *column == Column::Subject {
+            cell = format!("(moved elsewhere) {cell}");
         }
         line.push(in_role(role), column.fitted(&cell, *width));
         line.push(in_role(Role::Plain), Column::gap());
@@ -114,10 +132,12 @@ fn empty(state: &State, area: Rect, buffer: &mut Buffer) {
     } else {
         Role::Label
     };
+    let scan = state.table.scan.as_ref();
+    let reading = scan.map(|scan| format!("reading… {scan}"));
     let word = if let Some(told) = &told {
         told.as_str()
     } else if !state.table.loaded {
-        "reading…"
+        reading.as_deref().unwrap_or("reading…")
     } else if state.table.asked.query.terms.is_empty() {
         "There are no receivers in the store yet."
     } else {
