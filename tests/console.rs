@@ -28,7 +28,7 @@ use postroom::{
     demo::server::{Action as Reply, Phase, Script, Server},
     message::ReceiverId,
     query::{Context, Query},
-    store::{Action, Store, Target},
+    store::{Action, By, Place, Sort, Store, Target},
 };
 use support::{Postroom, SOON, Terminal, message};
 
@@ -87,6 +87,7 @@ fn resend(target: Target) -> Order {
     Order {
         action: Action::Resend,
         target,
+        chosen: None,
     }
 }
 
@@ -101,6 +102,7 @@ impl Asking {
     fn window(&mut self, text: &str, at: At, marks: Option<&str>) -> (Vec<i64>, Window) {
         let question = Question::Window(WindowQuestion {
             query: query(text),
+            sort: Sort::default(),
             at,
             above: 3,
             below: 4,
@@ -110,6 +112,12 @@ impl Asking {
             Answer::Window(window) => (window.rows.iter().map(|row| row.id.0).collect(), window),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Where a receiver stands.
+    fn place(&mut self, id: i64) -> Place {
+        let (_, window) = self.window(&format!("id:{id}"), At::First, None);
+        Place::from(&window.rows[0])
     }
 
     fn marks(&mut self, marks: Target, shown_by: &str) -> (u64, u64) {
@@ -128,35 +136,40 @@ impl Asking {
 fn a_window_holds_the_rows_around_a_place_and_says_what_lies_beyond() {
     let (postroom, _server) = stored(20, Script::accept_all());
     let mut asking = Asking::of(&postroom);
-    let (rows, window) = asking.window("", At::Newest, None);
+    let (rows, window) = asking.window("", At::First, None);
     assert_eq!(
         (rows, window.newest, window.oldest),
         (vec![20, 19, 18, 17], true, false)
     );
-    let (rows, window) = asking.window("", At::Around(ReceiverId(10)), None);
+    let place = asking.place(10);
+    let (rows, window) = asking.window("", At::Around(place), None);
     assert_eq!(rows, [13, 12, 11, 10, 9, 8, 7]);
     assert!(!window.newest && !window.oldest);
-    let (rows, window) = asking.window("", At::Around(ReceiverId(2)), None);
+    let place = asking.place(2);
+    let (rows, window) = asking.window("", At::Around(place), None);
     assert_eq!(
         (rows, window.newest, window.oldest),
         (vec![5, 4, 3, 2, 1], false, true)
     );
-    let (rows, window) = asking.window("", At::Oldest, None);
+    let (rows, window) = asking.window("", At::Last, None);
     assert_eq!(
         (rows, window.newest, window.oldest),
         (vec![7, 6, 5, 4, 3, 2, 1], false, true)
     );
-    let (rows, _) = asking.window("type:feedback", At::Around(ReceiverId(9)), None);
+    let place = asking.place(9);
+    let (rows, _) = asking.window("type:feedback", At::Around(place), None);
     assert_eq!(rows, [14, 12, 10, 8, 6, 4, 2], "where it would stand");
-    let (rows, _) = asking.window("type:feedback", At::Keep(ReceiverId(4)), None);
+    let place = asking.place(4);
+    let (rows, _) = asking.window("type:feedback", At::Keep(place), None);
     assert_eq!(rows, [10, 8, 6, 4, 2]);
-    let (rows, window) = asking.window("type:feedback", At::Keep(ReceiverId(3)), None);
+    let place = asking.place(3);
+    let (rows, window) = asking.window("type:feedback", At::Keep(place), None);
     assert_eq!(
         (rows, window.newest),
         (vec![20, 18, 16, 14], true),
         "it does not match: the newest"
     );
-    let (_, window) = asking.window("", At::Newest, Some("type:feedback"));
+    let (_, window) = asking.window("", At::First, Some("type:feedback"));
     assert_eq!(window.marked, ids([20, 18]));
 }
 
@@ -189,8 +202,9 @@ fn a_range_lists_the_rows_between_its_ends() {
     let mut asking = Asking::of(&postroom);
     let question = Question::Range {
         query: query("type:feedback"),
-        newest: ReceiverId(15),
-        oldest: ReceiverId(8),
+        sort: Sort::default(),
+        from: asking.place(15),
+        to: asking.place(8),
     };
     assert_eq!(
         asking.0.answer(&question),
@@ -439,4 +453,151 @@ fn a_receiver_is_shown_with_what_its_operators_did_and_its_content_when_asked() 
     };
     assert!(reading.page.plain().contains("user1@example.com"));
     assert_eq!(asking.0.answer(&content(3)), Ok(Answer::Content(None)));
+}
+
+#[test]
+fn rows_are_read_in_every_order_around_where_a_receiver_stood() {
+    let (postroom, _server) = stored(20, Script::accept_all());
+    let mut asking = Asking::of(&postroom);
+    let place = asking.place(10);
+    let by_type = |at, text: &str| {
+        Question::Window(WindowQuestion {
+            query: query(text),
+            sort: By::Type.into(),
+            at,
+            above: 2,
+            below: 3,
+            marks: None,
+        })
+    };
+    let mut rows = |at, text: &str| match asking.0.answer(&by_type(at, text)).unwrap() {
+        Answer::Window(window) => {
+            let ids: Vec<i64> = window.rows.iter().map(|row| row.id.0).collect();
+            (ids, window.elsewhere)
+        }
+        other => panic!("{other:?}"),
+    };
+    // Comments have odd numbers, feedback even ones.
+    assert_eq!(rows(At::First, "").0, [19, 17, 15]);
+    assert_eq!(rows(At::Last, "").0, [10, 8, 6, 4, 2]);
+    assert_eq!(rows(At::Around(place.clone()), "").0, [14, 12, 10, 8, 6]);
+    let found = At::Find(ReceiverId(1), place.clone());
+    assert_eq!(rows(found, "").0, [5, 3, 1, 20, 18]);
+    let missing = At::Find(ReceiverId(99), place.clone());
+    assert_eq!(rows(missing, "").0, [14, 12, 10, 8, 6]);
+    assert_eq!(
+        rows(At::Keep(place.clone()), "type:comment").0,
+        [19, 17, 15]
+    );
+    assert!(!rows(At::Around(place), "type:comment").1);
+}
+
+#[test]
+fn a_receiver_whose_status_changed_stands_elsewhere_in_the_order_of_status() {
+    let (postroom, _server) = stored(20, Script::accept_all());
+    let mut asking = Asking::of(&postroom);
+    let place = asking.place(10);
+    postroom.deliver();
+    let question = Question::Window(WindowQuestion {
+        query: query("id:10,11"),
+        sort: By::Status.into(),
+        at: At::Around(place),
+        above: 0,
+        below: 0,
+        marks: None,
+    });
+    match asking.0.answer(&question).unwrap() {
+        Answer::Window(window) => assert!(window.elsewhere && window.rows.is_empty()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_store_says_what_a_query_may_name_and_where_its_ends_are() {
+    let (postroom, _server) = stored(5, Script::accept_all());
+    let mut asking = Asking::of(&postroom);
+    let words = match asking.0.answer(&Question::Words).unwrap() {
+        Answer::Words(words) => words,
+        other => panic!("{other:?}"),
+    };
+    let raw = |words: &[postroom::message::Text]| -> Vec<String> {
+        words.iter().map(|word| word.raw().to_owned()).collect()
+    };
+    assert_eq!(raw(&words.types), ["comment", "feedback"]);
+    assert_eq!(raw(&words.backends), ["email"]);
+    assert_eq!(raw(&words.languages), ["en"]);
+    let ends = Question::Ends {
+        query: query("type:feedback"),
+        sort: Sort::default(),
+    };
+    match asking.0.answer(&ends).unwrap() {
+        Answer::Ends(Some(ends)) => {
+            assert_eq!((ends.0.id(), ends.1.id()), (ReceiverId(4), ReceiverId(2)));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_action_touches_those_that_were_counted_and_nobody_who_came_later() {
+    let (postroom, server) = stored(3, Script::accept_all());
+    let mut asking = Asking::of(&postroom);
+    let target = Target::Query(query("status:not_sent"));
+    let question = Question::Affected {
+        action: Action::Hold,
+        target: target.clone(),
+    };
+    let reach = match asking.0.answer(&question).unwrap() {
+        Answer::Affected(reach) => reach,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reach.affected.total(), 3);
+    let named: Vec<i64> = reach.first.iter().map(|row| row.id.0).collect();
+    assert_eq!(named, [3, 2, 1]);
+    postroom.submit(&[message("later", "comment", &["later@example.com"])]);
+    let order = Order {
+        action: Action::Hold,
+        target,
+        chosen: reach.chosen,
+    };
+    let courier = courier(&postroom, &server);
+    let outcome = courier
+        .carry_out(&order, &Stop::default(), &|_| {})
+        .unwrap();
+    assert_eq!(outcome.affected.total(), 3);
+    assert_eq!(postroom.count("is:held"), 3);
+    assert_eq!(postroom.only("-is:held")["identity"], "later@example.com");
+}
+
+#[test]
+fn columns_and_queries_are_there_at_the_next_start_in_a_file_for_the_owner_alone() {
+    let (postroom, _server) = stored(3, Script::accept_all());
+    let start = || Terminal::start(&postroom, (200, 24), &["console"], &[]);
+    let mut terminal = start();
+    terminal.wait_for("Created");
+    // The second column goes; a query is asked, and kept under a name.
+    terminal.press("Cj q/user:nobody\x13");
+    terminal.wait_for("keep the query as");
+    terminal.press("none of them\r");
+    terminal.wait_for("kept as `none of them` in");
+    terminal.press("\x03q");
+    assert!(terminal.wait().success());
+
+    let kept = postroom.folder().join("xdg-state/postroom/console.json");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&kept).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let mut terminal = start();
+    let before = terminal.wait_between("ID", "Subject");
+    assert!(before.contains("User") && !before.contains("Created"));
+    terminal.press("/none\t");
+    terminal.wait_for("user:nobody");
+    terminal.press("\x03q");
+    assert!(terminal.wait().success());
+
+    // From another version: nothing breaks.
+    fs::write(&kept, "{\"version\":9}").unwrap();
+    let mut terminal = start();
+    terminal.wait_for("Created");
+    terminal.press("q");
+    assert!(terminal.wait().success());
 }

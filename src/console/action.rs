@@ -726,9 +726,9 @@ table! {
         "Look for the words, write the file, keep the query, go to the receiver.";
     Drop "drop" "leave" [Key::of(KeyCode::Esc), Key::ctrl('c'), Key::ctrl('g')] PROMPT_ONLY Some(3), always,
         "Do nothing of the kind.";
-    Turn "turn" "on, off" [Key::letter(' ')] FILTER_ONLY Some(2), always,
+    Turn "turn-choice" "on, off" [Key::letter(' ')] FILTER_ONLY Some(2), always,
         "Turn the choice under the cursor on or off; the query's text follows.";
-    TurnAndClose "turn-and-close" "and close" [Key::of(KeyCode::Enter)] FILTER_ONLY Some(3), always,
+    TurnAndClose "turn-choice-and-close" "and close" [Key::of(KeyCode::Enter)] FILTER_ONLY Some(3), always,
         "The same, and close the panel.";
     NextSection "next-section" "next part" [Key::of(KeyCode::Tab), Key::letter('l')] FILTER_ONLY Some(5), always,
         "Go to the next part of the panel.";

@@ -59,6 +59,7 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
         .env("HOME", folder)
         .env("XDG_CONFIG_HOME", folder.join("xdg-config"))
         .env("XDG_DATA_HOME", folder.join("xdg-data"))
+        .env("XDG_STATE_HOME", folder.join("xdg-state"))
         .env("TZ", "UTC")
         .env_remove("NO_COLOR")
         .env_remove("SUDO_USER")

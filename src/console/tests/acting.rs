@@ -19,6 +19,7 @@ fn resending_the_cursors_row_takes_two_keys() {
     let order = Order {
         action: Action::Resend,
         target: Target::Ids(ids(&[96])),
+        chosen: None,
     };
     assert_eq!(console.orders(), [&order]);
 }
@@ -319,4 +320,98 @@ fn ctrl_z_suspends_also_while_a_job_runs() {
     assert_eq!(console.orders().len(), 1);
     console.press("ctrl-z");
     assert_eq!(console.effects.last(), Some(&Effect::Suspend));
+}
+
+#[test]
+fn every_action_says_what_it_would_touch_and_waits_for_a_yes() {
+    for (key, action, words) in [
+        ("r", Action::Resend, "Resend 2 marked receivers?"),
+        ("H", Action::Hold, "Hold 2 marked receivers?"),
+        ("R", Action::Release, "Release 2 marked receivers?"),
+        ("X", Action::Cancel, "Cancel 2 marked receivers?"),
+        ("M", Action::MarkSent, "Mark as sent 2 marked receivers?"),
+        ("D", Action::Delete, "Delete 2 marked receivers?"),
+    ] {
+        let mut console = Console::open(Memory::of(100));
+        console.press("3 space j space").press(key);
+        let screen = console.screen();
+        for words in [words, "Failed    2", "96 dewey@example.org", "[y/N]"] {
+            assert!(screen.contains(words), "{words} in\n{screen}");
+        }
+        assert_eq!(screen.contains("What is deleted is gone"), key == "D");
+        console.press("enter");
+        assert!(console.orders().is_empty(), "the answer defaults to no");
+        console.press(key).press("y");
+        assert_eq!(console.orders()[0].action, action);
+        let setup = Setup {
+            read_only: true,
+            ..setup()
+        };
+        let mut looking = Console::with(Memory::of(100), setup, "", 80, 24);
+        looking.press(key);
+        assert!(looking.hint().contains("read-only"), "{}", looking.hint());
+        looking.press("y");
+        assert!(looking.orders().is_empty());
+    }
+}
+
+#[test]
+fn above_a_thousand_the_number_is_to_be_typed_before_a_y_is_taken() {
+    let mut console = Console::open(Memory::of(1234));
+    console.press("a r y");
+    assert!(console.orders().is_empty());
+    assert!(console.screen().contains("Type 1234, then y: ____ [y/N]"));
+    console.press("1 2 3 y 5 y");
+    assert!(console.orders().is_empty(), "1235 is another number");
+    console.press("backspace 4 y");
+    assert_eq!(console.orders().len(), 1);
+    let mut few = Console::open(Memory::of(1000));
+    few.press("a r y");
+    assert_eq!(few.orders().len(), 1);
+}
+
+#[test]
+fn a_question_says_how_many_marks_are_hidden_before_it_takes_a_yes() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 space j space 4 j");
+    console.hold();
+    console.store.version += 1;
+    console.press("space r");
+    // What the action would touch is known before how many of the marks are hidden.
+    let affected = |ask: &Ask| ask.question.sort() == crate::console::question::Sort::Affected;
+    let at = console.asked.iter().position(affected).unwrap();
+    let ask = console.asked.remove(at).unwrap();
+    let answer = console.store.answer(&ask.question);
+    console.state.mark_counts = None;
+    console.event(Event::Answer(ask, answer));
+    console.press("y");
+    assert!(console.orders().is_empty());
+    assert!(
+        console.screen().contains("counting…"),
+        "{}",
+        console.screen()
+    );
+    console.release();
+    assert!(
+        console.screen().contains("2 of the marks are hidden"),
+        "{}",
+        console.screen()
+    );
+    console.press("y");
+    assert_eq!(console.orders().len(), 1);
+}
+
+#[test]
+fn a_question_says_that_an_engine_lets_go_of_what_it_was_about_to_send() {
+    let mut store = Memory::of(100);
+    store.receivers.get_mut(&100).unwrap().row.sending = true;
+    let mut console = Console::open(store);
+    console.press("H");
+    assert!(
+        console
+            .screen()
+            .contains("1 receiver about to be sent by an engine"),
+        "{}",
+        console.screen()
+    );
 }

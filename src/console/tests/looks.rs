@@ -35,14 +35,14 @@ fn with_keys(lines: &[(&str, &[&str])]) -> Console {
 #[test]
 fn an_action_has_the_keys_that_the_config_gives_it_wherever_keys_are_shown() {
     let mut console = with_keys(&[
-        ("resend", &["R", "ctrl-r"]),
+        ("resend", &["Z", "ctrl-r"]),
         ("mark", &["m"]),
         ("quit", &["Q"]),
         ("causes", &["f5"]),
     ]);
     let footer = console.footer();
     assert!(
-        footer.contains(" m mark ") && footer.contains(" R resend "),
+        footer.contains(" m mark ") && footer.contains(" Z resend "),
         "{footer}"
     );
     assert!(footer.contains("f5 causes"), "{footer}");
@@ -55,11 +55,11 @@ fn an_action_has_the_keys_that_the_config_gives_it_wherever_keys_are_shown() {
     assert!(console.screen().contains("[y/N]"));
     console.press("n ?");
     assert!(
-        console.screen().contains("R ctrl-r"),
+        console.screen().contains("Z ctrl-r"),
         "{}",
         console.screen()
     );
-    console.press("? u esc");
+    console.press("? U esc");
     assert!(console.footer().contains("Q quits"), "{}", console.footer());
 }
 

@@ -58,7 +58,7 @@ fn a_range_may_be_longer_than_what_is_on_hand() {
         console.state.marked().map(|marked| marked.total),
         Some(2000)
     );
-    console.press("u");
+    console.press("U");
     assert!(console.state.marks.is_empty());
 }
 
@@ -122,8 +122,75 @@ fn a_row_outside_a_query_of_marks_cannot_be_marked_silently() {
     console.press("3 a 4 space");
     assert!(console.marked().is_empty());
     assert!(
-        console.footer().contains("u unmarks them"),
+        console.footer().contains("U unmarks them"),
         "{}",
         console.footer()
     );
+}
+
+#[test]
+fn all_on_the_screen_are_marked_and_no_others() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("A");
+    assert_eq!(console.marked(), console.shown());
+    assert_eq!(console.marked().len(), console.state.table_rows());
+    console.press("U a space A");
+    assert!(
+        matches!(&console.state.marks, crate::console::state::Marks::All { except, .. } if except.is_empty()),
+        "an exception on the screen is marked again"
+    );
+}
+
+#[test]
+fn inverted_marks_are_the_others_of_what_matches() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 space j space i");
+    assert_eq!(console.state.marked().map(|marked| marked.total), Some(18));
+    console.press("r y");
+    assert_eq!(
+        console.orders()[0].target,
+        Target::Except(query("status:failed"), ids(&[92, 96]))
+    );
+    console.press("u i");
+    assert_eq!(console.marked(), [96, 92]);
+    console.press("4 i");
+    assert!(
+        console.hint().contains("2 marks on others taken away"),
+        "{}",
+        console.hint()
+    );
+    console.press("3 i");
+    assert!(
+        console.hint().contains("U unmarks them"),
+        "{}",
+        console.hint()
+    );
+}
+
+#[test]
+fn changes_of_marks_and_of_the_query_are_taken_back_one_by_one() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("u");
+    assert!(console.hint().contains("neither the marks nor the query"));
+    console.press("space 3 space a U 4");
+    console.press("u");
+    assert_eq!(console.state.table.asked.text, "status:failed");
+    assert!(console.state.marks.is_empty());
+    console.press("u");
+    assert!(matches!(
+        console.state.marks,
+        crate::console::state::Marks::All { .. }
+    ));
+    console.press("u");
+    assert_eq!(console.state.marked().map(|marked| marked.total), Some(2));
+    console.press("u u");
+    assert_eq!(console.state.table.asked.text, "");
+    assert_eq!(console.marked(), [100]);
+    assert!(
+        console.screen().contains("marked 1"),
+        "{}",
+        console.screen()
+    );
+    console.press("u");
+    assert!(console.state.marks.is_empty());
 }

@@ -9,7 +9,7 @@ use crate::{
     console::{
         content,
         question::{
-            Answer, At, COUNT_CAP, Question, RANGE_CAP, Reach, Source, Unserved, Window,
+            Answer, At, COUNT_CAP, NAMED, Question, RANGE_CAP, Reach, Source, Unserved, Window,
             WindowQuestion,
         },
     },
@@ -17,8 +17,11 @@ use crate::{
         Attempt, AttemptId, Body, CauseId, Content, MessageId, Outcome, Reason, ReceiverId, State,
         Status, Text,
     },
-    query::{Is, Predicate, Query, To},
-    store::{BackendRow, BackendState, CauseRow, Count, Counts, Detail, Row, Target, Traffic},
+    query::{Is, Predicate, Query, To, When},
+    store::{
+        BackendRow, BackendState, CauseRow, Count, Counts, Detail, Place, Row, Scan, Sort, Target,
+        Traffic, Words,
+    },
 };
 
 /// A store in memory.
@@ -41,6 +44,8 @@ pub(super) struct Memory {
     pub(super) unreadable: Option<String>,
     /// How things go over the backends.
     pub(super) traffic: Vec<Traffic>,
+    /// What makes every query slow.
+    pub(super) scan: Option<Scan>,
     /// How many questions were answered.
     pub(super) answered: usize,
 }
@@ -119,24 +124,44 @@ impl Memory {
         })
     }
 
+    /// What matches, in this order.
+    fn sorted(&self, query: &Query, sort: Sort) -> Vec<&Row> {
+        let mut rows: Vec<&Row> = self.matching(query).collect();
+        rows.sort_by(|one, other| sort.compare(&Place::from(*one), &Place::from(*other)));
+        rows
+    }
+
     fn window(&self, question: &WindowQuestion) -> Window {
-        let rows: Vec<&Row> = self.matching(&question.query).collect();
-        let stands = |id: ReceiverId| {
-            rows.iter()
-                .position(|row| row.id <= id)
-                .unwrap_or(rows.len())
+        let sort = question.sort;
+        let rows = self.sorted(&question.query, sort);
+        let place_of = |id: ReceiverId| {
+            let row = rows.iter().find(|row| row.id == id);
+            row.map(|row| Place::from(*row))
         };
-        let (from, to) = match question.at {
-            At::Newest => (0, question.below),
-            At::Oldest => (
+        let around = |place: &Place| {
+            let before = |row: &&Row| sort.compare(&Place::from(*row), place).is_lt();
+            let at = rows.partition_point(before);
+            (at.saturating_sub(question.above), at + question.below)
+        };
+        let mut elsewhere = false;
+        let (from, to) = match &question.at {
+            At::First => (0, question.below),
+            At::Last => (
                 rows.len().saturating_sub(question.above + question.below),
                 rows.len(),
             ),
-            At::Keep(id) if !rows.iter().any(|row| row.id == id) => (0, question.below),
-            At::Keep(id) | At::Around(id) => {
-                let at = stands(id);
-                (at.saturating_sub(question.above), at + question.below)
+            At::Keep(place) => match place_of(place.id()) {
+                Some(place) => around(&place),
+                None => (0, question.below),
+            },
+            At::Around(place) => {
+                let (from, to) = around(place);
+                let seen = &rows[from..to.min(rows.len())];
+                elsewhere =
+                    place_of(place.id()).is_some() && seen.iter().all(|row| row.id != place.id());
+                (from, to)
             }
+            At::Find(id, place) => around(&place_of(*id).unwrap_or_else(|| place.clone())),
         };
         let to = to.min(rows.len());
         let shown: Vec<Row> = rows[from..to].iter().map(|row| (*row).clone()).collect();
@@ -153,6 +178,22 @@ impl Memory {
             oldest: to == rows.len(),
             rows: shown,
             marked,
+            elsewhere,
+        }
+    }
+
+    fn words(&self) -> Words {
+        let rows = || self.receivers.values().map(|detail| &detail.row);
+        let names = |of: fn(&Row) -> &Text| {
+            let names: std::collections::BTreeSet<Text> =
+                rows().map(|row| of(row).clone()).collect();
+            names.into_iter().collect()
+        };
+        Words {
+            types: names(|row| &row.kind),
+            backends: names(|row| &row.backend),
+            languages: names(|row| &row.language),
+            causes: Vec::new(),
         }
     }
 
@@ -211,7 +252,7 @@ impl Memory {
         })
     }
 
-    fn targeted(&self, target: &Target) -> Vec<&Row> {
+    pub(super) fn targeted(&self, target: &Target) -> Vec<&Row> {
         match target {
             Target::Query(query) => self.matching(query).collect(),
             Target::Except(query, except) => self
@@ -275,15 +316,26 @@ impl Source for Memory {
             Question::Find { page, words } => Answer::Find(page.find(words)),
             Question::Range {
                 query,
-                newest,
-                oldest,
-            } => Answer::Range(
-                self.matching(query)
-                    .map(|row| row.id)
-                    .filter(|id| oldest <= id && id <= newest)
-                    .take(RANGE_CAP + 1)
-                    .collect(),
-            ),
+                sort,
+                from,
+                to,
+            } => {
+                let within = |row: &&Row| {
+                    let place = Place::from(*row);
+                    sort.compare(from, &place).is_le() && sort.compare(&place, to).is_le()
+                };
+                let rows = self.sorted(query, *sort).into_iter().filter(within);
+                Answer::Range(rows.map(|row| row.id).take(RANGE_CAP + 1).collect())
+            }
+            Question::Ends { query, sort } => {
+                let rows = self.sorted(query, *sort);
+                let ends = rows.first().zip(rows.last());
+                Answer::Ends(
+                    ends.map(|(first, last)| Box::new((Place::from(*first), Place::from(*last)))),
+                )
+            }
+            Question::Scan { .. } => Answer::Scan(self.scan.clone()),
+            Question::Words => Answer::Words(self.words()),
             Question::Affected { target, .. } => {
                 let mut reach = Reach::default();
                 for row in self.targeted(target) {
@@ -294,6 +346,10 @@ impl Source for Memory {
                         let reason = row.state.reason();
                         reach.unconfirmed += u64::from(reason == Reason::Unconfirmed);
                         reach.held += u64::from(reason == Reason::Held);
+                        reach.claimed += u64::from(row.sending);
+                        if reach.first.len() < NAMED {
+                            reach.first.push(row.clone());
+                        }
                     }
                 }
                 Answer::Affected(reach)
@@ -304,6 +360,14 @@ impl Source for Memory {
                     total: rows.len() as u64,
                     shown: rows.iter().filter(|row| self.matches(query, row)).count() as u64,
                 }
+            }
+            Question::Preview(query) | Question::Facet(query) => {
+                let count = self.matching(query).count() as u64;
+                Answer::Count(if count >= COUNT_CAP {
+                    Count::AtLeast(COUNT_CAP)
+                } else {
+                    Count::Exact(count)
+                })
             }
             Question::Count { query, exact } => {
                 let count = self.matching(query).count() as u64;
@@ -321,22 +385,38 @@ impl Source for Memory {
     }
 }
 
-fn matches(query: &Query, row: &Row) -> bool {
+pub(super) fn matches(query: &Query, row: &Row) -> bool {
     query.terms.iter().all(|term| {
         let any = match &term.predicate {
             Predicate::Status(statuses) => statuses.contains(&row.state.status()),
             Predicate::Reason(reasons) => reasons.contains(&row.state.reason()),
             Predicate::Type(types) => types.iter().any(|kind| kind == row.kind.raw()),
+            Predicate::Backend(names) => names.iter().any(|name| name == row.backend.raw()),
+            Predicate::Language(tags) => tags.iter().any(|tag| tag == row.language.raw()),
+            Predicate::User(users) => users
+                .iter()
+                .any(|user| row.user.as_ref().is_some_and(|name| name.raw() == user)),
+            Predicate::Sent(times) => times.iter().any(|when| match *when {
+                When::Never => row.sent_at.is_none(),
+                When::Any => row.sent_at.is_some(),
+                When::Between(from, until) => row.sent_at.is_some_and(|at| {
+                    from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until)
+                }),
+            }),
             Predicate::Id(ids) => ids.contains(&row.id.0),
-            Predicate::Backend(backends) => backends.iter().any(|name| name == row.backend.raw()),
             Predicate::Is(what) => what.contains(&Is::Sending) && row.sending,
             Predicate::To(to) => to.iter().any(|to| match to {
                 To::Identity(identity) => identity == row.identity.raw(),
                 To::Domain(domain) => row.identity.raw().ends_with(&format!("@{domain}")),
             }),
-            Predicate::Words(words) => words
-                .iter()
-                .any(|word| row.subject.raw().contains(word) || row.identity.raw().contains(word)),
+            Predicate::Words(words) => words.iter().any(|word| {
+                row.subject.raw().contains(word)
+                    || row.identity.raw().contains(word)
+                    || row
+                        .user
+                        .as_ref()
+                        .is_some_and(|user| user.raw().contains(word))
+            }),
             other => panic!("the store in memory does not know {other:?}"),
         };
         any != term.negated

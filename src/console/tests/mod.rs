@@ -1,8 +1,11 @@
 //! The console's promises, tested without a terminal and without a store: keys in, screens and effects out.
 
 mod acting;
+mod arranging;
 mod causes;
 mod detail;
+mod filtering;
+mod jobs;
 mod looks;
 mod marking;
 mod memory;
@@ -31,6 +34,7 @@ use ratatui::{
 use super::{
     clock::Zone,
     effect::{Effect, Event, JobId, JobNews, Order},
+    kept::Change,
     keymap::Keymap,
     question::{Ask, Source as _},
     state::{Setup, State},
@@ -67,6 +71,8 @@ fn setup() -> Setup {
         store: DisplayText::line("/var/lib/postroom/postroom.db"),
         types: [("comment".to_owned(), "Comment or delivery".to_owned())].into(),
         zone: Zone::Fixed(FixedOffset::east_opt(3600).unwrap()),
+        queries: [("stuck".to_owned(), "status:failed,error".to_owned())].into(),
+        kept_in: DisplayText::line("/home/april/.local/state/postroom/console.json"),
         ..Setup::default()
     }
 }
@@ -229,6 +235,21 @@ impl Console {
             line.trim_end().to_owned() + "\n"
         });
         lines.collect()
+    }
+
+    /// What was last said.
+    fn hint(&self) -> &str {
+        let hint = self.state.hint.as_ref();
+        hint.map_or("", |hint| hint.text.as_str())
+    }
+
+    /// What is to be there at the next start.
+    fn kept(&self) -> Vec<&Change> {
+        let kept = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Keep(change) => Some(change),
+            _ => None,
+        });
+        kept.collect()
     }
 
     /// The last line: keys that work and what was said.

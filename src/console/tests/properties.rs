@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::State as Of;
+use crate::{
+    message::State as Of,
+    store::{Place, Row},
+};
 
 /// Something that happens without a key.
 #[derive(Clone, Debug)]
@@ -97,6 +100,29 @@ const KEYS: &[&str] = &[
     "c",
     "o",
     ":",
+    "A",
+    "i",
+    "U",
+    "H",
+    "R",
+    "X",
+    "M",
+    "D",
+    "f",
+    "s",
+    "S",
+    "C",
+    "#",
+    "down",
+    "up",
+    ">",
+    "=",
+];
+
+/// Keys that mark, filter and act.
+const ACTING: &[&str] = &[
+    "space", "space", "j", "k", "A", "a", "i", "v", "U", "u", "1", "3", "4", "5", "r", "H", "D",
+    "y", "y", "y", "n", "pgdn",
 ];
 
 fn keys() -> impl Strategy<Value = Vec<&'static str>> {
@@ -138,7 +164,15 @@ proptest! {
             happen(&mut console, &what);
             console.tick();
             let rows = &console.state.table.rows;
-            prop_assert!(rows.windows(2).all(|two| two[0].id > two[1].id));
+            let sort = console.state.table.sort;
+            let ordered = |two: &[Row]| sort.compare(&Place::from(&two[0]), &Place::from(&two[1])).is_lt();
+            let cursor = console.cursor();
+            // The cursor's row may stand where it stood.
+            let rows: Vec<Row> = rows.iter().filter(|row| Some(row.id.0) != cursor).cloned().collect();
+            prop_assert!(rows.windows(2).all(ordered));
+            let mut ids: Vec<i64> = console.state.table.rows.iter().map(|row| row.id.0).collect();
+            ids.sort_unstable();
+            prop_assert!(ids.windows(2).all(|two| two[0] != two[1]), "a row is there twice");
             if let Some(cursor) = console.cursor() {
                 prop_assert!(console.shown().contains(&cursor), "{cursor} in {:?}", console.shown());
             }
@@ -155,6 +189,70 @@ proptest! {
             console.press(key);
             if console.orders().len() > orders {
                 prop_assert_eq!(Some(&console.orders()[orders].target), target.as_ref());
+            }
+        }
+    }
+
+    #[test]
+    fn marks_survive_filters_and_orders(keys in keys(), filters in proptest::collection::vec(
+        proptest::sample::select(&["1", "2", "3", "4", "5", "s", "S"][..]), 1..6,
+    )) {
+        let mut console = Console::open(Memory::of(150));
+        console.press("space");
+        for key in keys {
+            console.press(key);
+        }
+        console.press("esc esc esc esc");
+        let marks = console.state.marks.clone();
+        for filter in filters {
+            console.press(filter);
+            prop_assert_eq!(&console.state.marks, &marks);
+        }
+    }
+
+    #[test]
+    fn no_action_touches_an_unmarked_a_hidden_or_a_leased_row_without_saying_so(
+        keys in proptest::collection::vec(proptest::sample::select(ACTING), 0..40),
+        armed in proptest::collection::vec(1..150_i64, 0..60),
+        claimed in proptest::collection::vec(1..150_i64, 0..60),
+    ) {
+        let mut memory = Memory::of(150);
+        for id in claimed {
+            if let Some(detail) = memory.receivers.get_mut(&id) {
+                detail.row.sending = true;
+            }
+        }
+        memory.armed = armed;
+        let mut console = Console::open(memory);
+        for key in keys {
+            let screen = console.screen().replace(['│', '─', '█', '\n'], " ");
+            let said: Vec<&str> = screen.split_whitespace().collect();
+            let said = said.join(" ");
+            let (orders, shown, marked) = (
+                console.orders().len(),
+                console.state.table.asked.query.clone(),
+                console.state.marks.clone(),
+            );
+            let gone = console.state.table.gone;
+            console.press(key);
+            let Some(order) = console.orders().get(orders).map(|order| (*order).clone()) else {
+                continue;
+            };
+            if let Some(target) = marked.target() {
+                prop_assert_eq!(&order.target, &target);
+            }
+            let rows = console.store.targeted(&order.target);
+            let hidden = rows.iter().filter(|row| !memory::matches(&shown, row) && gone != Some(row.id)).count();
+            let is_armed = |row: &&&Row| console.store.armed.contains(&row.id.0);
+            let armed = rows.iter().filter(is_armed).count();
+            let claimed = rows.iter().filter(|row| row.sending && !is_armed(row)).count();
+            for (many, words) in [
+                (hidden, "of the marks are hidden by the query"),
+                (armed, "being sent right now, left alone"),
+                (claimed, "about to be sent by an engine"),
+            ] {
+                let is_said = said.contains(words);
+                prop_assert_eq!(is_said, many > 0, "{} {} in\n{}", many, words, said);
             }
         }
     }

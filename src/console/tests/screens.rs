@@ -120,6 +120,26 @@ fn the_palette() {
 }
 
 #[test]
+fn a_filter_panel() {
+    picture("filter", "3 f tab tab");
+}
+
+#[test]
+fn a_choice_of_columns() {
+    picture("columns", "C j j space");
+}
+
+#[test]
+fn a_table_sorted_by_the_time_of_sending() {
+    picture("sorted", "s s j");
+}
+
+#[test]
+fn what_completes_a_query() {
+    picture("completing", "/ t y p e : tab");
+}
+
+#[test]
 fn the_help() {
     picture("help", "?");
 }

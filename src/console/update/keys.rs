@@ -85,6 +85,10 @@ fn act(state: &mut State, entry: &Entry, out: &mut Out) {
 fn write(state: &mut State, key: KeyEvent, out: &mut Out) {
     let changed = match &mut state.overlay {
         Some(Overlay::Query(line) | Overlay::Prompt(Prompt { line, .. })) => line.key(key),
+        Some(Overlay::Palette(palette)) => {
+            palette.chosen = 0;
+            palette.line.key(key)
+        }
         Some(Overlay::Confirm(confirm)) => jobs::type_number(confirm, key),
         _ => false,
     };
