@@ -358,6 +358,16 @@ fn the_default_backend_must_exist() {
 }
 
 #[test]
+fn a_query_that_cannot_be_read_is_told_with_its_name_and_line() {
+    let config = parse("[queries]\nstuck = \"status:failed failed:>2\"").unwrap();
+    assert_eq!(config.queries["stuck"], "status:failed failed:>2");
+    let why = refused("[queries]\nfine = \"april\"\nbad = \"status:fialed\"");
+    assert!(why.contains("line 3"), "{why}");
+    assert!(why.contains("[queries]: bad: `fialed`"), "{why}");
+    assert!(why.contains("did you mean `failed`?"), "{why}");
+}
+
+#[test]
 fn a_named_config_that_does_not_exist_is_an_error() {
     let error = Config::load(Some(Path::new("/nonexistent/p.toml"))).unwrap_err();
     assert!(

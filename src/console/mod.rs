@@ -3,7 +3,8 @@
 //! [`update`](update::update) turns an [`Event`](effect::Event) and the [`State`](state::State) into the next state and a list of
 //! [`Effect`](effect::Effect)s; [`view`](view::view) draws a state. Neither does I/O. The [runtime] executes the effects: threads that
 //! answer questions from the store ([`reader`]), threads that carry out what an operator confirmed ([`courier`]), the [terminal]. What keys
-//! mean is data ([`action`]), and so are the columns ([`mod@column`]) and the looks ([`theme`]).
+//! mean is data ([`action`]), and so are the columns ([`mod@column`]) and the looks ([`theme`]). What the filter panel ([`filter`]) and the
+//! completion ([`complete`]) make of a query's text is pure; what is there again at the next start is a small file ([`kept`]).
 
 pub mod action;
 mod ascii;

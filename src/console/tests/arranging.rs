@@ -184,3 +184,14 @@ fn an_order_without_an_index_is_refused_with_the_reason() {
     );
     assert!(matches!(console.state.overlay, Some(Overlay::Columns(1))));
 }
+
+#[test]
+fn the_command_for_this_view_has_its_order_too() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 s S y c");
+    let command = "postroom list --sort created:asc 'status:failed'";
+    assert_eq!(
+        console.effects.last(),
+        Some(&Effect::Copy(command.to_owned()))
+    );
+}

@@ -197,19 +197,18 @@ pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window,
                 table.line = 0;
             }
         }
-        At::Find(id, _) => match table.index_of(*id) {
-            Some(found) => {
+        At::Find(id, _) => {
+            if let Some(found) = table.index_of(*id) {
                 table.put_cursor(Some(found));
                 table.line = lines / 2;
-            }
-            None => {
+            } else {
                 stay(state, old_row, false);
                 out.hint(
                     state,
                     &format!("{id} is not among what matches; 1 shows all"),
                 );
             }
-        },
+        }
         At::Around(_) if table.cursor.is_none() => table.put_cursor(Some(0)),
         At::Around(place) => {
             let elsewhere = window.elsewhere && table.cursor == Some(place.id());

@@ -9,6 +9,7 @@ use ratatui::{
 use super::Pieces;
 use crate::{
     console::{
+        complete::Offer,
         layout::Areas,
         query_line::QueryLine,
         state::{Marks, Overlay, State},
@@ -107,7 +108,12 @@ fn draw_offers(state: &State, areas: &Areas, buffer: &mut Buffer) {
         .as_ref()
         .map(|scan| text::wrapped(scan, width))
         .unwrap_or_default();
-    let list = &editing.offers.list;
+    let list: Vec<(String, &Offer)> = editing
+        .offers
+        .list
+        .iter()
+        .map(|offer| (DisplayText::line(&offer.text).into_string(), offer))
+        .collect();
     let height = list
         .len()
         .min(MOST_OFFERS)
@@ -115,10 +121,10 @@ fn draw_offers(state: &State, areas: &Areas, buffer: &mut Buffer) {
     let first = editing.chosen.unwrap_or(0);
     let first = first.saturating_sub(height.saturating_sub(1));
     let shown = list.iter().enumerate().skip(first).take(height);
-    let widest = shown.clone().map(|(_, offer)| text::columns(&offer.text));
+    let widest = shown.clone().map(|(_, (words, _))| text::columns(words));
     let column = widest.max().unwrap_or(0).min(width * 2 / 3);
     let mut lines: Vec<Pieces> = shown
-        .map(|(at, offer)| {
+        .map(|(at, (words, offer))| {
             let role = if editing.chosen == Some(at) {
                 Role::Cursor
             } else {
@@ -126,10 +132,7 @@ fn draw_offers(state: &State, areas: &Areas, buffer: &mut Buffer) {
             };
             let name = if offer.name.is_some() { "kept: " } else { "" };
             Pieces::new(theme)
-                .with(
-                    role,
-                    format!(" {} ", text::fitted(&offer.text, column, false)),
-                )
+                .with(role, format!(" {} ", text::fitted(words, column, false)))
                 .with(Role::Label, format!(" {name}{}", offer.help))
         })
         .collect();
