@@ -127,7 +127,7 @@ fn keys_and_the_mouse_are_those_of_the_config() {
     let (postroom, server) = refused();
     let keys = toml::toml! {
         quit = "Q"
-        causes = ["f5", "X"]
+        causes = ["f5", "Z"]
     };
     let setup = Setup::new()
         .smtp("email", &server)
@@ -137,7 +137,7 @@ fn keys_and_the_mouse_are_those_of_the_config() {
     // Before the screen is taken, and after it is given back.
     terminal.wait_for("\x1b[?1000h");
     terminal.wait_for("ben@example.com");
-    terminal.press("qX");
+    terminal.press("qZ");
     terminal.wait_for("Cause");
     terminal.press("Q");
     terminal.wait_for("\x1b[?1000l");

@@ -75,6 +75,14 @@ impl QueryLine {
         let Some(request) = request(key) else {
             return false;
         };
+        if let InputRequest::InsertChar(letter) = request {
+            let shown = harmless(letter.encode_utf8(&mut [0; 4]));
+            // Typed or pasted, a terminal does not act on it.
+            if !shown.starts_with(letter) {
+                self.paste(&shown);
+                return true;
+            }
+        }
         self.error = None;
         if std::mem::take(&mut self.selected) {
             if matches!(
