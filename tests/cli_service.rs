@@ -136,6 +136,12 @@ fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
         [retention]
         sent = \"90d\"
         error = \"1y\"
+        [listen.smtp]
+        address = \"127.0.0.1:2525\"
+        cert_file = \"/etc/postroom/mail.pem\"
+        key_file = \"/etc/postroom/mail.key\"
+        [listen.smtp.users.shop]
+        password_file = \"/etc/postroom/shop-password\"
         [causes]
         merge = [\"*greylist*\", \"*mailbox*full*\"]
         [types]
@@ -145,6 +151,8 @@ fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
         [keys]
         resend = [\"R\", \"ctrl-r\"]
         mark-all = []
+        [queries]
+        stuck = \"status:failed failed:>2\"
     ";
     let mut least = Config::parse(least, path).unwrap();
     assert_eq!(switched_on.default_backend(), least.default_backend());
