@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    console::state::{Confirm, Overlay},
     message::State as Of,
-    store::{Place, Row},
+    query::{Predicate, Term},
+    store::{Place, Row, Target},
 };
 
 /// Something that happens without a key.
@@ -181,10 +183,21 @@ proptest! {
     }
 
     #[test]
-    fn an_order_names_nobody_but_the_marked_or_the_row_under_the_cursor(keys in keys()) {
+    fn an_order_names_nobody_but_the_marked_the_row_under_the_cursor_or_a_cause_that_was_named(keys in keys()) {
         let mut console = Console::open(Memory::of(150));
         for key in keys {
-            let target = console.state.target();
+            let target = match &console.state.overlay {
+                // The question was about this cause.
+                Some(Overlay::Confirm(Confirm::Order { order, cause: Some(cause), .. })) => {
+                    let Target::Query(query) = &order.target else {
+                        panic!("{:?}", order.target);
+                    };
+                    let names_it = |term: &Term| term.predicate == Predicate::Cause(vec![cause.id.0]) && !term.negated;
+                    prop_assert!(query.terms.iter().any(names_it), "{query:?}");
+                    Some(order.target.clone())
+                }
+                _ => console.state.target(),
+            };
             let orders = console.orders().len();
             console.press(key);
             if console.orders().len() > orders {
