@@ -13,7 +13,7 @@ use std::{
 
 use chrono::Utc;
 use postroom::{
-    demo::server::{Action, Phase, Script, Server},
+    demo::server::{Script, Server},
     store::{Backup, Store, StoreError},
 };
 use support::{Disk, Postroom, SOON, Setup, message, several, with_own_mounts};
@@ -126,13 +126,7 @@ fn a_backup_made_while_run_is_sending_is_whole_and_sends_nothing_until_it_is_res
 
 #[test]
 fn what_was_being_sent_when_the_backup_was_made_is_in_doubt_in_it_and_nowhere_else() {
-    let server =
-        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
-            .unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.connections", 1)
-        .build();
+    let (server, postroom) = support::held_at_the_dot();
     postroom.submit(&several("m", 3));
     let delivering = postroom.start(&["deliver"]);
     assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));

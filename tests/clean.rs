@@ -7,7 +7,6 @@ mod support;
 use std::fs;
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
-use postroom::demo::server::{Action, Phase, Script, Server};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::{Postroom, SOON, Setup, message, several};
@@ -250,13 +249,7 @@ fn what_is_done_is_done_to_those_who_were_counted_and_to_no_others() {
 
 #[test]
 fn a_receiver_that_was_taken_up_and_is_deleted_is_not_sent_and_one_being_sent_stays() {
-    let server =
-        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
-            .unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.connections", 1)
-        .build();
+    let (server, postroom) = support::held_at_the_dot();
     postroom.submit(&several("m", 50));
     let delivering = postroom.start(&["deliver", "--format", "json"]);
     assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));

@@ -5,7 +5,7 @@
 mod support;
 
 use postroom::demo::server::{Action, Phase, Script, Server};
-use support::{Postroom, SOON, Setup, message, several};
+use support::{Postroom, SOON, message, several};
 
 #[test]
 fn three_deliverers_on_one_store_send_nobody_the_same_message_twice() {
@@ -46,13 +46,7 @@ fn a_service_sends_what_another_process_stores_and_stops_cleanly_on_sigterm() {
 
 #[test]
 fn sigterm_waits_for_the_reply_under_way_and_writes_it_down() {
-    let server =
-        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
-            .unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.connections", 1)
-        .build();
+    let (server, postroom) = support::held_at_the_dot();
     postroom.submit(&[
         message("a", "feedback", &["a@example.com"]),
         message("b", "feedback", &["b@example.com"]),
@@ -75,13 +69,7 @@ fn sigterm_waits_for_the_reply_under_way_and_writes_it_down() {
 
 #[test]
 fn an_emergency_hold_stops_what_is_claimed_and_leaves_what_is_being_sent() {
-    let server =
-        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
-            .unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.connections", 1)
-        .build();
+    let (server, postroom) = support::held_at_the_dot();
     postroom.submit(&several("m", 50));
     let delivering = postroom.start(&["deliver", "--format", "json"]);
     assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));

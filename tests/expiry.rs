@@ -4,7 +4,7 @@
 
 mod support;
 
-use postroom::demo::server::{Action, Phase, Script, Server};
+use postroom::demo::server::{Action, Script, Server};
 use support::{Postroom, SOON, Setup, Summary, message};
 
 fn with(
@@ -87,13 +87,7 @@ fn what_is_to_be_sent_later_waits_until_then() {
 
 #[test]
 fn what_expires_while_it_is_claimed_is_not_sent_any_more() {
-    let server =
-        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
-            .unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.connections", 1)
-        .build();
+    let (server, postroom) = support::held_at_the_dot();
     let soon = chrono::Utc::now() + chrono::Duration::milliseconds(1_500);
     postroom.submit(&[
         message("first", "feedback", &["a@example.com"]),

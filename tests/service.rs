@@ -356,13 +356,7 @@ fn a_service_manager_that_does_not_listen_keeps_no_service_from_ending() {
 
 #[test]
 fn engines_that_wait_for_answers_do_not_become_more_and_more() {
-    let server =
-        Server::start(Script::accept_all().on(Phase::Dot, Action::accept().when_released()))
-            .unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.connections", 1)
-        .build();
+    let (server, postroom) = support::held_at_the_dot();
     let mut service = Service::start(&postroom, &Log::Plain, None);
     service.says("READY=1");
     for n in 0..9 {

@@ -34,7 +34,7 @@ use std::{
 };
 
 use postroom::{
-    demo::server::Server,
+    demo::server::{Action, Phase, Script, Server},
     query::Query,
     store::{Anchor, Detail, Store},
 };
@@ -313,4 +313,15 @@ fn receivers(to: &[&str]) -> Vec<Value> {
     to.iter()
         .map(|to| json!({ "to": to, "user": to.split('@').next() }))
         .collect()
+}
+
+/// A server that answers no body before it is told to, and one connection to it: whoever is being sent stays so.
+pub fn held_at_the_dot() -> (Server, Postroom) {
+    let script = Script::accept_all().on(Phase::Dot, Action::accept().when_released());
+    let server = Server::start(script).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.connections", 1)
+        .build();
+    (server, postroom)
 }
