@@ -173,7 +173,7 @@ impl Engine {
             })
             .map_err(|source| StoreError::Io {
                 path: "the engine's thread".into(),
-                source,
+                source: source.into(),
             })?;
         Ok(Self {
             shared,
@@ -406,7 +406,7 @@ impl Supervisor {
                     }
                     return Err(StoreError::Io {
                         path: "a worker's thread".into(),
-                        source,
+                        source: source.into(),
                     });
                 }
             }

@@ -27,6 +27,7 @@ struct WorkerDesk<'a> {
 impl Drop for WorkerDesk<'_> {
     fn drop(&mut self) {
         self.lane.unload(self.load);
+        self.lane.ledger.end();
     }
 }
 
@@ -162,6 +163,7 @@ pub(super) fn work(lane: &Arc<Lane>) {
                 }
             },
         };
+        lane.ledger.begin();
         let mut desk = WorkerDesk {
             lane,
             taken: Vec::new(),

@@ -67,7 +67,7 @@ impl Engine {
         lock.set_permissions(mode).map_err(io)?;
         let file = inode(store.path()).map_err(|source| StoreError::Io {
             path: store.path().to_owned(),
-            source,
+            source: source.into(),
         })?;
         let entered = store.write(|tx| {
             tx.execute(

@@ -1,6 +1,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rusqlite::ErrorCode;
@@ -8,7 +9,7 @@ use rusqlite::ErrorCode;
 use crate::size;
 
 /// Why the store did not do what was asked. Each names the thing and the way out.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no file.
     #[error("there is no store at {}: run `postroom init`, or name one with --store", .0.display())]
@@ -123,7 +124,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What happened.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// A value in the store that this version cannot read.
     #[error("{}: {what}", path.display())]
@@ -139,7 +140,7 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        source: Arc<rusqlite::Error>,
     },
 }
 
@@ -182,7 +183,10 @@ pub(super) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
         Some(ErrorCode::CannotOpen) => StoreError::CannotOpen(path),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(path),
         Some(ErrorCode::OperationInterrupted) => StoreError::Interrupted,
-        _ => StoreError::Sqlite { path, source },
+        _ => StoreError::Sqlite {
+            path,
+            source: source.into(),
+        },
     }
 }
 
@@ -201,7 +205,7 @@ pub(super) fn explain_io(store: &Path, path: &Path, source: io::Error) -> StoreE
         }
         _ => StoreError::Io {
             path: path.to_owned(),
-            source,
+            source: source.into(),
         },
     }
 }

@@ -1,14 +1,15 @@
 //! Arm and settle: the durable half of delivery.
 //!
-//! Everything that a process writes about its deliveries goes through one [`Ledger`]. Whoever needs durability takes the writer's lock and commits
-//! all that has gathered meanwhile; who waited behind it finds its work done. So one flush serves all connections, and a single
-//! connection pays for no hand-over between threads.
+//! Everything that a process writes about its deliveries goes through one [`Ledger`]. Who comes first leads: it waits for the writer's lock and, a little,
+//! for the other connections, and commits all that has gathered; those whose work it took only wait for its word. So one flush serves all
+//! connections, and a single connection pays for no hand-over between threads.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc::{SyncSender, sync_channel},
     },
     time::{Duration, Instant},
 };
@@ -20,6 +21,9 @@ use crate::{
     fail,
     message::{CauseId, Failure, JobId, Outcome, Receiver, ReceiverId, Report, State, Timestamp},
 };
+
+/// A group waits at most this long for the connections that have not come.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// The columns of a row after a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,18 +87,35 @@ pub struct Ledger {
     engine: String,
     /// Who tries, as attempts show it.
     by: String,
-    queue: Mutex<VecDeque<Entry>>,
+    queue: Mutex<Queue>,
+    /// Every connection at work has come.
+    full: Condvar,
     /// The engine has left: nobody comes to write what is settled now.
     left: AtomicBool,
 }
 
-enum Entry {
-    Settle(Box<Settlement>, Instant),
-    Arm(ArmRequest, Arc<Answer>),
+/// What waits to be written.
+#[derive(Default)]
+struct Queue {
+    entries: VecDeque<Entry>,
+    /// How many of them are arms.
+    arms: usize,
+    /// Somebody waits for the writer's lock and will take all there is by then.
+    led: bool,
+    /// How many connections are at work: each will come to arm soon.
+    at_work: usize,
+    /// How long the last commit took.
+    took: Duration,
 }
 
-/// Where the one who commits leaves the answer for the one who waits.
-type Answer = Mutex<Option<Result<Vec<ReceiverId>, StoreError>>>;
+enum Entry {
+    Settle(Box<Settlement>, Instant),
+    /// With the way back to the one who waits.
+    Arm(ArmRequest, SyncSender<Armed>),
+}
+
+/// Whose fence failed.
+type Armed = Result<Vec<ReceiverId>, StoreError>;
 
 impl Ledger {
     pub(super) fn new(store: Arc<Store>, engine: String, by: String) -> Self {
@@ -103,6 +124,7 @@ impl Ledger {
             engine,
             by,
             queue: Mutex::default(),
+            full: Condvar::new(),
             left: AtomicBool::new(false),
         }
     }
@@ -119,26 +141,51 @@ impl Ledger {
 
     /// Arms, durably, with everything settled before in the same commit. Answers with the receivers whose fence failed: then none is armed.
     pub fn arm(&self, request: ArmRequest) -> Result<Vec<ReceiverId>, StoreError> {
-        let answer = Arc::new(Answer::default());
-        self.queue()
-            .push_back(Entry::Arm(request, Arc::clone(&answer)));
-        let take = || answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut conn = self.store.writer();
-        if let Some(done) = take() {
-            return done;
+        let (answer, answered) = sync_channel(1);
+        let leads = {
+            let mut queue = self.queue();
+            queue.entries.push_back(Entry::Arm(request, answer));
+            queue.arms += 1;
+            if queue.arms == queue.at_work {
+                self.full.notify_all();
+            }
+            !std::mem::replace(&mut queue.led, true)
+        };
+        if leads {
+            self.gather();
+            // An error is in the answer too.
+            let _ = self.commit();
         }
-        let outcome = self.commit(&mut conn);
-        drop(conn);
-        take().unwrap_or_else(|| {
-            Err(outcome
-                .err()
-                .unwrap_or_else(|| StoreError::Busy(self.store.path.clone())))
-        })
+        answered
+            .recv()
+            .unwrap_or_else(|_| Err(StoreError::Busy(self.store.path.clone())))
+    }
+
+    /// A connection is at work: it will come to arm.
+    pub(crate) fn begin(&self) {
+        self.queue().at_work += 1;
+    }
+
+    /// It is no longer.
+    pub(crate) fn end(&self) {
+        self.queue().at_work -= 1;
+        self.full.notify_all();
+    }
+
+    /// Waits for the other connections, as long as one flush for all may save: without that, two halves of them would take turns for ever, each waiting
+    /// for the other's flush.
+    fn gather(&self) {
+        let queue = self.queue();
+        let patience = (queue.took / 2).min(GATHER);
+        let _ = self
+            .full
+            .wait_timeout_while(queue, patience, |queue| queue.arms < queue.at_work);
     }
 
     /// Notes a result; it is durable with the next arm or flush, and at once when the engine has left.
     pub fn settle(&self, settlement: Settlement) {
         self.queue()
+            .entries
             .push_back(Entry::Settle(Box::new(settlement), Instant::now()));
         if self.left.load(Ordering::SeqCst) {
             self.flush_late();
@@ -159,12 +206,12 @@ impl Ledger {
 
     /// Whether results wait to be written.
     pub fn has_unwritten(&self) -> bool {
-        !self.queue().is_empty()
+        !self.queue().entries.is_empty()
     }
 
     /// Writes what waits, if the oldest has waited for this long for an arm to ride with.
     pub fn flush_older_than(&self, age: Duration) -> Result<(), StoreError> {
-        match self.queue().front() {
+        match self.queue().entries.front() {
             Some(Entry::Settle(_, since)) if since.elapsed() < age => return Ok(()),
             _ => {}
         }
@@ -176,8 +223,7 @@ impl Ledger {
         if !self.has_unwritten() {
             return Ok(());
         }
-        let mut conn = self.store.writer();
-        self.commit(&mut conn)
+        self.commit()
     }
 
     /// Frees rows that were claimed and not armed: they were never tried.
@@ -193,40 +239,47 @@ impl Ledger {
         })
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the whole queue in one durable transaction and answers everybody in it.
-    fn commit(&self, conn: &mut Connection) -> Result<(), StoreError> {
-        let entries: Vec<Entry> = self.queue().drain(..).collect();
+    fn commit(&self) -> Result<(), StoreError> {
+        let mut conn = self.store.writer();
+        let entries = {
+            let mut queue = self.queue();
+            queue.led = false;
+            queue.arms = 0;
+            std::mem::take(&mut queue.entries)
+        };
         if entries.is_empty() {
             return Ok(());
         }
-        match self.write(conn, &entries) {
+        let began = Instant::now();
+        let written = self.write(&mut conn, &entries);
+        let mut queue = self.queue();
+        queue.took = began.elapsed();
+        match written {
             Ok(armed) => {
-                let mut armed = armed.into_iter();
-                for entry in &entries {
-                    if let Entry::Arm(_, answer) = entry {
-                        *answer.lock().unwrap_or_else(PoisonError::into_inner) =
-                            armed.next().map(Ok);
-                    }
+                drop((queue, conn));
+                let answers = entries.into_iter().filter_map(Entry::into_answer);
+                for (answer, armed) in answers.zip(armed) {
+                    let _ = answer.send(Ok(armed));
                 }
                 Ok(())
             }
             Err(error) => {
+                let error = explain(&self.store.path, error);
                 // Results are kept, in their order, before whatever came meanwhile; arms are told no.
-                let mut queue = self.queue();
                 for entry in entries.into_iter().rev() {
                     match entry {
-                        Entry::Settle(..) => queue.push_front(entry),
+                        Entry::Settle(..) => queue.entries.push_front(entry),
                         Entry::Arm(_, answer) => {
-                            *answer.lock().unwrap_or_else(PoisonError::into_inner) =
-                                Some(Err(explain(&self.store.path, rusqlite_copy(&error))));
+                            let _ = answer.send(Err(error.clone()));
                         }
                     }
                 }
-                Err(explain(&self.store.path, error))
+                Err(error)
             }
         }
     }
@@ -236,7 +289,7 @@ impl Ledger {
     fn write(
         &self,
         conn: &mut Connection,
-        entries: &[Entry],
+        entries: &VecDeque<Entry>,
     ) -> rusqlite::Result<Vec<Vec<ReceiverId>>> {
         match self.write_once(conn, entries, false) {
             Err(error) if is_refusal(&error) => self.write_once(conn, entries, true),
@@ -247,7 +300,7 @@ impl Ledger {
     fn write_once(
         &self,
         conn: &mut Connection,
-        entries: &[Entry],
+        entries: &VecDeque<Entry>,
         careful: bool,
     ) -> rusqlite::Result<Vec<Vec<ReceiverId>>> {
         let mut armed = Vec::new();
@@ -316,6 +369,15 @@ impl Ledger {
             ])?;
         }
         Ok(stale)
+    }
+}
+
+impl Entry {
+    fn into_answer(self) -> Option<SyncSender<Armed>> {
+        match self {
+            Self::Settle(..) => None,
+            Self::Arm(_, answer) => Some(answer),
+        }
     }
 }
 
@@ -518,14 +580,4 @@ fn correct(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite::Resu
         Outcome::Backend | Outcome::Unknown | Outcome::Cancelled => {}
     }
     Ok(())
-}
-
-/// `rusqlite::Error` cannot be cloned; the code and the words are what a caller decides by.
-fn rusqlite_copy(error: &rusqlite::Error) -> rusqlite::Error {
-    match error {
-        rusqlite::Error::SqliteFailure(code, words) => {
-            rusqlite::Error::SqliteFailure(*code, words.clone())
-        }
-        other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()),
-    }
 }

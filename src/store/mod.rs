@@ -102,9 +102,9 @@ pub struct Reader {
 impl Store {
     /// Makes a new, empty store with mode 0600, and the folder it lies in.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        let io = |source| StoreError::Io {
+        let io = |source: std::io::Error| StoreError::Io {
             path: path.to_owned(),
-            source,
+            source: source.into(),
         };
         if let Some(folder) = path
             .parent()
@@ -288,7 +288,7 @@ fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreE
         Err(source) => {
             return Err(StoreError::Io {
                 path: path.to_owned(),
-                source,
+                source: source.into(),
             });
         }
     };
@@ -439,7 +439,7 @@ fn random_hex(n: usize) -> Result<String, StoreError> {
     let mut bytes = vec![0; n];
     getrandom::fill(&mut bytes).map_err(|error| StoreError::Io {
         path: "the system's random source".into(),
-        source: error.into(),
+        source: std::io::Error::from(error).into(),
     })?;
     Ok(bytes
         .iter()

@@ -214,7 +214,7 @@ impl Keeper {
             })
             .map_err(|source| StoreError::Io {
                 path: "the retention's thread".into(),
-                source,
+                source: source.into(),
             })?;
         Ok(Self {
             stop: Some(stop),

@@ -70,7 +70,7 @@ impl Upkeep {
             })
             .map_err(|source| StoreError::Io {
                 path: "the upkeep thread".into(),
-                source,
+                source: source.into(),
             })?;
         Ok(Self {
             stop: Some(stop),
