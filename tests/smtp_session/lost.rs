@@ -348,6 +348,24 @@ fn a_refusal_stands_also_when_the_server_closes_behind_it() {
     }
 }
 
+/// Postfix does so after twenty errors.
+#[test]
+fn a_refusal_stands_also_when_the_server_says_at_once_that_it_closes() {
+    let server = Server::one(|peer| {
+        peer.greet(&["PIPELINING"]);
+        peer.envelope(1);
+        peer.say("250 ok\r\n550 no\r\n554 no recipients\r\n421 4.7.0 too many errors\r\n");
+        peer.expect_end();
+    });
+    let mut desk = FakeDesk::with([letter(1), letter(2)]);
+    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
+    server.finish();
+    assert_eq!(
+        desk.results(),
+        [Told::Settle(1, Permanent, Some(550)), Told::Again(vec![2])]
+    );
+}
+
 #[test]
 fn a_rested_connection_on_which_the_server_spoke_is_not_used_again() {
     let (says, said) = std::sync::mpsc::channel();

@@ -117,6 +117,11 @@ impl Connection {
         Err(LinkError::Stray(said.trim_end().to_owned()))
     }
 
+    /// Whether the server says, unasked, that it closes the connection (421, RFC 5321 3.8). All answers came before that; this is none.
+    pub(super) fn is_closing(&self) -> bool {
+        !self.reader.is_within_a_reply() && self.buffer[self.unread.clone()].starts_with(b"421")
+    }
+
     /// Whether a connection that rested is still there, and its server has said nothing meanwhile.
     pub(super) fn is_still_there(&mut self) -> bool {
         self.expect_silence().is_ok() && self.stream.is_silent()

@@ -159,13 +159,17 @@ impl SmtpSession {
             phase,
             took: since.elapsed(),
         };
-        self.connection.expect_silence().map_err(stray)?;
-        // A 354 fits DATA alone, so what came before it fits too. Nothing else shows whether a reply was said twice.
-        if answers
+        let ends = answers
             .data
             .as_ref()
-            .is_none_or(|reply| reply.code() != 354)
-        {
+            .is_none_or(|reply| reply.code() != 354);
+        if ends && self.connection.is_closing() {
+            answers.then = Flow::Close;
+            return Ok(());
+        }
+        self.connection.expect_silence().map_err(stray)?;
+        // A 354 fits DATA alone, so what came before it fits too. Nothing else shows whether a reply was said twice.
+        if ends {
             answers.then = self.reset(tx).map_err(|error| Stopped {
                 phase: Phase::Reset,
                 ..stray(error)
