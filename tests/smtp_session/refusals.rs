@@ -218,6 +218,30 @@ fn refused_at_the_dot_is_refused_for_all_and_the_session_goes_on() {
     );
 }
 
+/// Postfix leaves it open where `smtpd_end_of_data_restrictions` refuse.
+#[test]
+fn a_refused_transaction_that_the_server_leaves_open_costs_the_next_message_nothing() {
+    let server = Server::one(|peer| {
+        peer.greet(&["PIPELINING"]);
+        peer.take_envelope();
+        peer.body();
+        peer.envelope(1);
+        peer.say("450 4.3.0 not now\r\n503 5.5.1 nested MAIL command\r\n250 ok\r\n354 go\r\n");
+        peer.expect_end();
+    });
+    let mut desk = FakeDesk::with([letter(1), letter(2)]);
+    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
+    server.finish();
+    assert_eq!(
+        desk.results(),
+        [
+            Told::Arm(vec![1]),
+            Told::Settle(1, Temporary, Some(450)),
+            Told::Again(vec![2]),
+        ]
+    );
+}
+
 #[test]
 fn too_many_recipients_sends_the_rest_at_once_without_penalty() {
     let server = Server::one(|peer| {

@@ -212,6 +212,11 @@ impl SmtpSession {
         if reply.code() == 421 {
             return Err(Stop::Closing(reply));
         }
+        // The message before was refused, and the server has not ended its transaction: so does Postfix where `smtpd_end_of_data_restrictions` refuse.
+        // This says nothing of the message that followed it at once.
+        if command == Command::Mail && reply.code() == 503 && tx.ahead {
+            return Err(Stop::Closing(reply));
+        }
         let meant = match command {
             Command::Mail => true,
             // Whether the recipient is meant or we are, the others' replies say.
