@@ -1,43 +1,18 @@
-//! Compiles `disk.c` and puts it between the program and the disk.
+//! Puts `disk.c` between the program and the disk.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
 };
 
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use crate::support::{Postroom, skipped};
+use crate::support::{Postroom, shim, skipped};
 
 /// What a disk writes whole or not at all, in bytes.
 const SECTOR: usize = 512;
-
-/// The compiled shim; `None` where there is no compiler, or nothing can be preloaded.
-fn shim() -> Option<&'static Path> {
-    static SHIM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let compile = || {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let (to, half) = (
-            folder.join("disk.so"),
-            folder.join(format!("disk-{}.so", std::process::id())),
-        );
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/storage/disk.c");
-        let ran = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()))
-            .args(["-O1", "-shared", "-fPIC", "-o"])
-            .args([&half, &source])
-            .args(["-ldl", "-lpthread"])
-            .output()
-            .ok()?;
-        assert!(ran.status.success(), "{ran:?}");
-        fs::rename(half, &to).ok()?;
-        Some(to)
-    };
-    SHIM.get_or_init(|| cfg!(target_os = "linux").then(compile)?)
-        .as_deref()
-}
 
 /// A disk of a test's own under a store. It knows what of the store would be left after a power cut.
 pub struct Disk<'a> {

@@ -20,6 +20,7 @@ mod books;
 mod mounts;
 mod process;
 mod screen;
+mod shim;
 mod submission;
 mod terminal;
 mod tls;
@@ -48,6 +49,7 @@ pub use mounts::{Disk, ReadOnly, with_own_mounts};
 pub use process::{Ran, Running};
 pub use rustix::process::Signal;
 pub use screen::Terminal;
+pub use shim::shim;
 pub use submission::{receiver, submission};
 pub use tls::Certificate;
 
