@@ -16,15 +16,17 @@ use postroom::{
         Backend, Batch, Desk, Ended, Engine, Failure, NotArmed, OnUnknown, Options, Policy, Report,
         Way, Work, system_clock,
     },
-    demo::server::{Script, Server},
     message::{Body, Content, Message, MessageId, Receiver, ReceiverId, Submission},
     store::Store,
 };
 
-#[path = "../tests/support/submission.rs"]
-mod fixture;
+#[path = "support/letters.rs"]
+mod letters;
+#[path = "support/sink.rs"]
+mod sink;
 
-use fixture::{receiver, submission};
+use letters::{letter, text};
+use sink::Sink;
 
 const MESSAGES: usize = 10_000;
 const ROUNDS: usize = 3;
@@ -60,64 +62,6 @@ fn main() {
             full / bare
         );
     }
-}
-
-/// Where the messages go.
-enum Sink {
-    Postfix(std::process::Child, u16),
-    Ours(Server),
-}
-
-impl Sink {
-    fn start() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .expect("a free port")
-            .port();
-        let postfix = std::process::Command::new("smtp-sink")
-            .args(["-u", "nobody", &format!("127.0.0.1:{port}"), "256"])
-            .spawn();
-        let Ok(process) = postfix else {
-            return Self::Ours(
-                Server::start(Script::accept_all().counts_only()).expect("a server"),
-            );
-        };
-        let sink = Self::Postfix(process, port);
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "smtp-sink does not listen");
-            std::thread::yield_now();
-        }
-        sink
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Postfix(..) => "smtp-sink",
-            Self::Ours(_) => "the mail server of the tests",
-        }
-    }
-
-    fn port(&self) -> u16 {
-        match self {
-            Self::Postfix(_, port) => *port,
-            Self::Ours(server) => server.port(),
-        }
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        if let Self::Postfix(process, _) = self {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-fn text(n: usize) -> String {
-    let line = format!("Message {n}: your examiner has given feedback on your delivery.\n");
-    line.repeat(4096 / line.len())
 }
 
 /// A desk that says yes to everything.
@@ -231,9 +175,4 @@ fn with_store(smtp: &Arc<dyn Backend>) -> f64 {
     let rate = MESSAGES as f64 / began.elapsed().as_secs_f64();
     assert_eq!(tally.sent, MESSAGES as u64, "{tally:?}");
     rate
-}
-
-fn letter(n: usize) -> Submission {
-    let to = vec![receiver("email", format!("user{n}@example.com"))];
-    submission("feedback", format!("Feedback {n}"), text(n), to)
 }
