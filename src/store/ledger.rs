@@ -569,13 +569,20 @@ fn correct(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite::Resu
                 audit::write(tx, *ended_at, by, "duplicate", &target, 1, Some(*receiver))?;
             }
         }
+        // A newer try of unknown end leaves the row in doubt, whatever this one came to.
         Outcome::Temporary | Outcome::Permanent => {
             tx.prepare_cached(
-                "UPDATE receiver SET state = ?, due_at = ?, failed_count = failed_count + 1, job = NULL, epoch = epoch + 1,
+                "UPDATE receiver SET state = ?1, due_at = ?2, failed_count = failed_count + 1, job = NULL, epoch = epoch + 1,
                                      engine = NULL, phase = NULL
-                 WHERE id = ? AND phase IS NOT 2 AND state IN (4, 9)",
+                 WHERE id = ?3 AND phase IS NOT 2 AND state IN (4, 9)
+                     AND NOT EXISTS (SELECT 1 FROM attempt WHERE receiver_id = ?3 AND epoch > ?4 AND outcome = 'unknown')",
             )?
-            .execute(params![next.state.number(), next.due_at.map(millis), receiver.0])?;
+            .execute(params![
+                next.state.number(),
+                next.due_at.map(millis),
+                receiver.0,
+                settlement.epoch
+            ])?;
         }
         Outcome::Backend | Outcome::Unknown | Outcome::Cancelled => {}
     }
