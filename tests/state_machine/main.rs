@@ -1,9 +1,12 @@
-//! The state machine under random events, against the real store: whatever happens, counters equal a recount, rows are legal, and nobody gets a message
-//! twice without an operator or an unknown end.
+//! The state machine under random events: whatever happens, the real store's rows are those of a model that was written from the text, counters equal
+//! a recount, and nobody gets a message twice without an operator or an unknown end.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod model;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -13,6 +16,7 @@ use std::{
 };
 
 use chrono::DateTime;
+use model::Model;
 use postroom::{
     delivery::{Failure, OnUnknown, Policy, Report},
     message::{MessageId, Outcome, ReceiverId, State, Status, Submission, Timestamp},
@@ -24,6 +28,9 @@ use postroom::{
 };
 use proptest::prelude::*;
 use support::{receiver, submission};
+
+const LIMIT: u32 = 2;
+const LEASE: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -54,6 +61,10 @@ enum Op {
         outcome: Outcome,
     },
     Reap,
+    Heartbeat {
+        engine: usize,
+    },
+    Expire,
     Act {
         action: Action,
         pick: usize,
@@ -92,6 +103,8 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => (any::<usize>(), prop::sample::select(vec![Outcome::Accepted, Outcome::Temporary, Outcome::Permanent]))
             .prop_map(|(pick, outcome)| Op::Late { pick, outcome }),
         2 => Just(Op::Reap),
+        1 => (0_usize..2).prop_map(|engine| Op::Heartbeat { engine }),
+        1 => Just(Op::Expire),
         3 => (action, any::<usize>()).prop_map(|(action, pick)| Op::Act { action, pick }),
         1 => Just(Op::ResendFailed),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(pick, other)| Op::Again { pick, other }),
@@ -118,6 +131,9 @@ struct World {
     graves: Vec<(Arc<Ledger>, Claim)>,
     now: Timestamp,
     policy: Policy,
+    model: Model,
+    /// The Message-IDs that each receiver has had.
+    uids: HashMap<i64, Vec<String>>,
     receivers: i64,
     messages: i64,
     /// Copies a receiver got, and copies that were allowed: one, and one more for each operator's resend and each unknown end.
@@ -132,9 +148,10 @@ impl World {
         let path = folder.path().join("postroom.db");
         let store = Arc::new(Store::create(&path).unwrap());
         let now = DateTime::from_timestamp_millis(1_700_000_000_000).unwrap();
+        let backoff = vec![Duration::from_secs(1), Duration::from_secs(60)];
         let policy = Policy {
-            backoff: vec![Duration::from_secs(1), Duration::from_secs(60)],
-            resend_limit: 2,
+            backoff: backoff.clone(),
+            resend_limit: LIMIT,
             retry_permanent: false,
             on_unknown,
         };
@@ -147,6 +164,8 @@ impl World {
             graves: Vec::new(),
             now,
             policy,
+            model: Model::new(LIMIT, backoff, on_unknown, LEASE),
+            uids: HashMap::new(),
             receivers: 0,
             messages: 0,
             copies: HashMap::new(),
@@ -161,15 +180,11 @@ impl World {
         world
     }
 
-    fn enter(&self) -> Engine {
-        Engine::enter(
-            &self.store,
-            "deliver",
-            "test".to_owned(),
-            Duration::from_secs(120),
-            self.now,
-        )
-        .unwrap()
+    fn enter(&mut self) -> Engine {
+        let by = "test".to_owned();
+        let place = Engine::enter(&self.store, "deliver", by, LEASE, self.now).unwrap();
+        self.model.enter(place.ledger().engine(), self.now);
+        place
     }
 
     fn acting(&self) -> Acting {
@@ -177,8 +192,17 @@ impl World {
             who: "april".to_owned(),
             target: "test".to_owned(),
             now: self.now,
-            resend_limit: 2,
+            resend_limit: LIMIT,
         }
+    }
+
+    /// Writes the result of a try, in the store and in the model.
+    fn settle(&mut self, ledger: &Ledger, claim: &Claim, outcome: Outcome) {
+        ledger.settle(self.settlement(claim, outcome));
+        ledger.flush().unwrap();
+        let (id, epoch) = (claim.receiver.id.0, claim.receiver.epoch);
+        self.model
+            .settle(ledger.engine(), id, epoch, outcome, self.now);
     }
 
     fn settlement(&self, claim: &Claim, outcome: Outcome) -> Settlement {
@@ -211,7 +235,9 @@ impl World {
             Op::Submit(n) => {
                 self.messages += 1;
                 let message = MessageId(self.messages);
-                let receipts = self.submit(&feedback(self.messages, n));
+                let mut letter = feedback(self.messages, n);
+                letter.expires_at = (self.messages % 3 == 0).then(|| self.now + LEASE);
+                let receipts = self.submit(&letter);
                 let stored = Receipt::Stored {
                     key: key(message),
                     message,
@@ -226,15 +252,24 @@ impl World {
                 assert!(ids.eq(new), "no number is given twice: {rows:?}");
                 for _ in 0..n {
                     self.receivers += 1;
+                    let expires = letter.expires_at;
+                    self.model
+                        .submit(self.receivers, letter.priority, expires, self.now);
                     self.copies.insert(ReceiverId(self.receivers), (0, 1));
                 }
             }
             Op::Claim { engine, limit } => {
                 let id = self.engines[engine].place.ledger().engine().to_owned();
+                let expected = self.model.claim(&id, limit, self.now);
                 let claims = self
                     .store
                     .claim(&id, "email", Scope::Always, limit, self.now)
                     .unwrap();
+                let of = |claim: &Claim| (claim.receiver.id.0, claim.receiver.epoch);
+                assert!(
+                    claims.iter().map(of).eq(expected),
+                    "who is due longest: {claims:?}"
+                );
                 self.engines[engine]
                     .hands
                     .extend(claims.into_iter().map(|claim| (claim, false)));
@@ -251,7 +286,11 @@ impl World {
                     receivers: vec![(claim.receiver.id, claim.receiver.epoch)],
                     started_at: self.now,
                 };
-                if place.ledger().arm(request).unwrap().is_empty() {
+                let (id, epoch) = request.receivers[0];
+                let expected = self.model.arm(place.ledger().engine(), id.0, epoch);
+                let armed = place.ledger().arm(request).unwrap().is_empty();
+                assert_eq!(armed, expected, "{claim:?}");
+                if armed {
                     hands[index].1 = true;
                 } else {
                     hands.remove(index);
@@ -286,12 +325,15 @@ impl World {
                     _ => {}
                 }
                 let ledger = Arc::clone(self.engines[engine].place.ledger());
-                ledger.settle(self.settlement(&claim, outcome));
-                ledger.flush().unwrap();
+                self.settle(&ledger, &claim, outcome);
             }
-            Op::Crash { engine } => drop(self.abandon(engine)),
+            Op::Crash { engine } => {
+                let dead = self.abandon(engine);
+                self.model.crash(dead.ledger().engine());
+            }
             Op::Leave { engine } => {
                 let left = self.abandon(engine);
+                self.model.leave(left.ledger().engine(), self.now);
                 let bury =
                     |_: &str, claim: &Claim, _: Timestamp| self.settlement(claim, Outcome::Unknown);
                 left.leave(&bury, self.now).unwrap();
@@ -301,8 +343,7 @@ impl World {
                     return;
                 }
                 let (ledger, claim) = self.graves.remove(pick % self.graves.len());
-                ledger.settle(self.settlement(&claim, outcome));
-                ledger.flush().unwrap();
+                self.settle(&ledger, &claim, outcome);
                 let Some(detail) = self.reader.detail(claim.receiver.id).unwrap() else {
                     // Deleted meanwhile: there is nothing that the answer could be written to.
                     return;
@@ -318,6 +359,16 @@ impl World {
                 let bury =
                     |_: &str, claim: &Claim, _: Timestamp| self.settlement(claim, Outcome::Unknown);
                 self.store.reap(&bury, self.now).unwrap();
+                self.model.reap(self.now);
+            }
+            Op::Heartbeat { engine } => {
+                let place = &self.engines[engine].place;
+                place.heartbeat(self.now).unwrap();
+                self.model.heartbeat(place.ledger().engine(), self.now);
+            }
+            Op::Expire => {
+                while self.store.expire(self.now).unwrap() > 0 {}
+                self.model.expire(self.now);
             }
             Op::Act { action, pick } => {
                 if self.receivers == 0 {
@@ -325,12 +376,20 @@ impl World {
                 }
                 let id = ReceiverId((pick as i64).rem_euclid(self.receivers) + 1);
                 let done = self.act(action, &Target::Ids(vec![id]));
+                let expected = self.model.act(action, id.0, self.now);
+                assert_eq!(
+                    done.total(),
+                    u64::from(expected),
+                    "{action:?} {id}: {done:?}"
+                );
                 if action == Action::Resend {
                     self.copies.get_mut(&id).unwrap().1 += done.total() as u32;
                 }
             }
             Op::ResendFailed => {
-                self.store.resend_failed(&self.acting()).unwrap();
+                let done = self.store.resend_failed(&self.acting()).unwrap();
+                let expected = self.model.resend_failed(self.now);
+                assert_eq!((done.due, done.exceeded), expected);
             }
             Op::Again { pick, other } => {
                 let message = (pick as i64).rem_euclid(self.messages) + 1;
@@ -365,6 +424,7 @@ impl World {
                 }
                 let mut pause = |_| ControlFlow::Continue(());
                 self.store.sweep(retention, self.now, &mut pause).unwrap();
+                self.model.sweep(until);
                 let left: BTreeSet<i64> = self.rows().iter().map(|row| row.id.0).collect();
                 assert_eq!(left, stay, "whose time is not over stays, and nobody else");
             }
@@ -446,7 +506,70 @@ impl World {
         assert_eq!(told(&walked), told(&counted));
     }
 
-    fn check(&self) {
+    /// The store's rows as the model has them.
+    fn known(&mut self) -> BTreeMap<i64, model::Row> {
+        let mut attempts: HashMap<i64, BTreeMap<_, _>> = HashMap::new();
+        let mut known = BTreeMap::new();
+        let outcome = |name: Option<String>| name.map(|name| Outcome::from_name(&name).unwrap());
+        let time = |millis: Option<i64>| millis.and_then(DateTime::from_timestamp_millis);
+        let mut statement = self
+            .raw
+            .prepare_cached("SELECT receiver_id, epoch, outcome, late_outcome FROM attempt")
+            .unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let told = (outcome(row.get(2).unwrap()), outcome(row.get(3).unwrap()));
+            let of = attempts.entry(row.get(0).unwrap()).or_default();
+            of.insert(row.get(1).unwrap(), told);
+        }
+        let mut statement = self
+            .raw
+            .prepare_cached(
+                "SELECT id, state, priority, failed_count, sent_count, unknown_count, resend_limit, backoff_from, due_at, sent_at, expires_at,
+                        ignore_expiry, job IS NOT NULL, engine, phase, epoch, uid FROM receiver",
+            )
+            .unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let id = row.get(0).unwrap();
+            let uids = self.uids.entry(id).or_default();
+            let uid: String = row.get(16).unwrap();
+            if uids.last() != Some(&uid) {
+                assert!(!uids.contains(&uid), "an old Message-ID has come back");
+                uids.push(uid);
+            }
+            let engine: Option<String> = row.get(13).unwrap();
+            let phase: Option<i64> = row.get(14).unwrap();
+            let row = model::Row {
+                state: State::from_number(row.get(1).unwrap()).unwrap(),
+                priority: row.get(2).unwrap(),
+                failed: row.get(3).unwrap(),
+                sent: row.get(4).unwrap(),
+                unknown: row.get(5).unwrap(),
+                limit: row.get(6).unwrap(),
+                steps_from: row.get(7).unwrap(),
+                due: time(row.get(8).unwrap()),
+                sent_at: time(row.get(9).unwrap()),
+                expires: time(row.get(10).unwrap()),
+                ignores_expiry: row.get(11).unwrap(),
+                job: row.get(12).unwrap(),
+                holder: engine.zip(phase.map(|phase| phase == 2)),
+                epoch: row.get(15).unwrap(),
+                uids: uids.len(),
+                attempts: attempts.remove(&id).unwrap_or_default(),
+            };
+            known.insert(id, row);
+        }
+        assert!(attempts.is_empty(), "attempts of nobody: {attempts:?}");
+        known
+    }
+
+    fn check(&mut self) {
+        let known = self.known();
+        for (id, row) in &known {
+            assert_eq!(Some(row), self.model.rows.get(id), "receiver {id}");
+        }
+        assert_eq!(known.len(), self.model.rows.len(), "somebody is lost");
         let reader = &self.reader;
         let rows = self.rows();
         let counts = reader.counts().unwrap();
@@ -499,6 +622,18 @@ impl World {
             }
         }
         self.check_causes(&rows);
+        let miscounted: i64 = self
+            .raw
+            .query_row(
+                "WITH recount AS (SELECT backend_id, kind_id, state, count(*) FROM receiver GROUP BY 1, 2, 3),
+                      counted AS (SELECT backend_id, kind_id, state, n FROM counter WHERE n > 0)
+                 SELECT (SELECT count(*) FROM (SELECT * FROM recount EXCEPT SELECT * FROM counted))
+                      + (SELECT count(*) FROM (SELECT * FROM counted EXCEPT SELECT * FROM recount))",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(miscounted, 0, "counters equal a recount");
         let check: String = self
             .raw
             .query_row("PRAGMA foreign_key_check", [], |_| Ok("broken".to_owned()))
@@ -533,12 +668,14 @@ fn key(message: MessageId) -> String {
 fn feedback(message: i64, receivers: usize) -> Submission {
     let receivers = (0..receivers).map(|n| receiver("email", format!("user{n}@example.com")));
     let (subject, text) = ("Hello".to_owned(), "Hello".to_owned());
+    let kind = ["feedback", "news"][message as usize % 2];
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&message.to_be_bytes());
     Submission {
         key: Some(key(MessageId(message))),
         digest,
-        ..submission("feedback", subject, text, receivers.collect())
+        priority: message / 2 % 2,
+        ..submission(kind, subject, text, receivers.collect())
     }
 }
 
@@ -595,5 +732,36 @@ fn an_answer_that_comes_late_says_what_the_cause_was() {
             world.step(op);
             world.check();
         }
+    }
+}
+
+#[test]
+fn a_late_refusal_of_an_older_try_says_nothing_about_a_newer_one_in_doubt() {
+    let (engine, pick) = (0, 0);
+    let in_doubt = [
+        Op::Claim { engine, limit: 1 },
+        Op::Arm { engine, pick },
+        Op::Crash { engine },
+        Op::Reap,
+    ];
+    let resend = Op::Act {
+        action: Action::Resend,
+        pick,
+    };
+    for outcome in [Outcome::Temporary, Outcome::Permanent] {
+        let mut world = World::new(OnUnknown::Hold);
+        let again = in_doubt.into_iter().chain([resend]).chain(in_doubt);
+        for op in [Op::Submit(1)].into_iter().chain(again) {
+            world.step(op);
+            world.check();
+        }
+        world.step(Op::Late { pick, outcome });
+        world.check();
+        let state = world.rows()[0].state;
+        assert_eq!(state, State::ErrorUnconfirmed, "an operator decides");
+        // Of the newer try itself it says everything.
+        world.step(Op::Late { pick, outcome });
+        world.check();
+        assert_ne!(world.rows()[0].state, State::ErrorUnconfirmed);
     }
 }
