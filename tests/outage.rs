@@ -209,3 +209,26 @@ fn twenty_refused_alike_pause_the_backend_also_when_each_pass_meets_only_a_few()
     assert_eq!(pass("h", 6).error, 6);
     assert!(!is_paused(&postroom));
 }
+
+#[test]
+fn a_server_that_speaks_or_hangs_up_behind_its_welcome_is_down_and_not_called_again_and_again() {
+    for more in ["", "421 4.3.2 too busy\r\n", "250 mx.example\r\n"] {
+        let welcome = Action::raw(format!("250 mx.example\r\n{more}")).and_close();
+        let server = Server::start(Script::accept_all().on(Phase::Ehlo, welcome)).unwrap();
+        let postroom = Setup::new()
+            .smtp("email", &server)
+            .set("backends.email.connections", 1)
+            .build();
+        postroom.submit(&several("m", 10));
+        let summary = postroom.deliver();
+        assert!(postroom.run(&["backend"]).ok().stdout.contains("down"));
+        let connections = server.with_ledger(|ledger| ledger.connections);
+        if more.is_empty() {
+            // Whoever is quicker than the end of the connection loses a message on the way, and once more alone; the third one shows what is wrong.
+            let few = summary.failed <= 2 && connections <= 5;
+            assert!(few, "{summary:?}, {connections} connections");
+        } else {
+            assert_eq!((summary.backend, summary.tried(), connections), (1, 1, 1));
+        }
+    }
+}

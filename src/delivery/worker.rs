@@ -181,8 +181,14 @@ pub(super) fn work(lane: &Arc<Lane>) {
             }
             Ok(Err(trouble)) => {
                 lane.closed();
+                let gave_all_back = desk.taken.iter().all(|batch| batch.receivers.is_empty());
                 desk.sort_out(&LeftOver::Trouble(&trouble));
-                lane.trouble(None, &trouble);
+                if gave_all_back {
+                    // Nothing was begun over it: as good as not opened.
+                    lane.not_opened(&trouble);
+                } else {
+                    lane.trouble(None, &trouble);
+                }
                 return lane.leave();
             }
             Err(panic) => {

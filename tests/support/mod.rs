@@ -140,6 +140,13 @@ pub struct Summary {
     pub backend: u64,
 }
 
+impl Summary {
+    /// Receivers with a result, whatever it is.
+    pub fn tried(&self) -> u64 {
+        self.sent + self.failed + self.error + self.unconfirmed + self.backend
+    }
+}
+
 impl Postroom {
     /// One whose only backend `email` is this server.
     pub fn to(server: &Server) -> Self {

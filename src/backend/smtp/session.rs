@@ -1,9 +1,13 @@
 //! The transactions of one connection: envelope, arm, body, one after the other, the next envelope behind the last body.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    connection::Connection, envelope::Answers, failure::Phase, settings::SmtpSettings,
+    connection::Connection,
+    envelope::Answers,
+    failure::{Phase, Scene},
+    settings::SmtpSettings,
+    settle::trouble,
     transaction::Transaction,
 };
 use crate::{
@@ -11,6 +15,9 @@ use crate::{
     delivery::{Batch, Desk, Ended, Session, Trouble},
     fail,
 };
+
+/// Of a server that spoke out of turn the rest of the line should be there.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// One open connection at work.
 #[derive(Debug)]
@@ -73,8 +80,12 @@ impl SmtpSession {
                 });
             };
             if !tx.ahead && !self.connection.is_still_there() {
+                let welcome = self.begun == 1 && self.state == State::Ready;
                 self.state = State::Busy;
                 give_back(&tx, desk);
+                if welcome {
+                    return Err(self.unwelcome());
+                }
                 return Ok(Ended::Close);
             }
             self.state = State::Busy;
@@ -85,6 +96,27 @@ impl SmtpSession {
                 self.state = State::Ready;
             }
         }
+    }
+
+    /// The server spoke on behind its welcome, or hung up: another connection would meet the same, again and again.
+    fn unwelcome(&mut self) -> Trouble {
+        let said = self.connection.reply(LAST_WORDS);
+        let scene = Scene {
+            facts: self.connection.facts(),
+            phase: match self.settings.credentials {
+                Some(_) => Phase::Auth,
+                None => Phase::Ehlo,
+            },
+            took: Duration::ZERO,
+            batch: None,
+            receiver: None,
+            recipients: 0,
+            transcript: None,
+        };
+        trouble(match &said {
+            Ok(reply) => scene.refused(reply),
+            Err(error) => scene.broken(error),
+        })
     }
 
     /// Whether it has served long enough. It serves one transaction in any case, or a slow opening would lead to another, for ever.
