@@ -7,15 +7,39 @@ use postroom::demo::server::{Action, Phase, Script};
 /// Longer than the time-out of the phase that is slow, and shorter than anybody's patience.
 const LATE: Duration = Duration::from_secs(3);
 
+fn named(phase: &str) -> Phase {
+    match phase {
+        "connect" => Phase::Connect,
+        "greeting" => Phase::Greeting,
+        "ehlo" => Phase::Ehlo,
+        "starttls" => Phase::StartTls,
+        "auth" => Phase::Auth,
+        "mail" => Phase::Mail,
+        "rcpt" => Phase::Rcpt,
+        "data" => Phase::Data,
+        "dot" => Phase::Dot,
+        "quit" => Phase::Quit,
+        other => panic!("no such phase: {other}"),
+    }
+}
+
 /// One row's misbehaviour.
 pub struct Fault {
     phase: Phase,
+    /// Which time that this phase is met.
+    time: u64,
     name: &'static str,
 }
 
 impl Fault {
-    pub fn new(phase: Phase, name: &'static str) -> Self {
-        Self { phase, name }
+    /// `place` is a phase as the table names it; a number behind it says which time, if not the first.
+    pub fn new(place: &str, name: &'static str) -> Self {
+        let (phase, time) = place.split_once(' ').unwrap_or((place, "1"));
+        Self {
+            phase: named(phase),
+            time: time.parse().unwrap(),
+            name,
+        }
     }
 
     /// The code that would be right here.
@@ -113,7 +137,7 @@ impl Fault {
         if always.is_some() {
             script.on(phase, action)
         } else {
-            script.first(1, phase, action)
+            script.nth(self.time, phase, action)
         }
     }
 }
