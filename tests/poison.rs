@@ -4,7 +4,8 @@
 
 mod support;
 
-use postroom::demo::server::{Action, Event, Phase, Script, Server};
+use postroom::demo::server::{Action, Event, Extension, Phase, Script, Server};
+use serde_json::{Value, json};
 use support::{Postroom, SOON, Setup, message, raw_message, several};
 
 const POISON: &str = "poison@example.com";
@@ -196,5 +197,121 @@ fn a_server_that_begins_to_turn_everybody_away_is_down_after_three() {
         assert!(summary.failed <= 2 && summary.error == 0, "{summary:?}");
         assert!(postroom.count("status:not_sent") >= 190);
         assert!(postroom.run(&["backend"]).ok().stdout.contains("down"));
+    }
+}
+
+/// A message that can never go out, or not to this server, and what a pass makes of it.
+struct Poison {
+    what: &'static str,
+    script: Script,
+    message: Value,
+    state: &'static str,
+}
+
+fn large() -> Value {
+    let mut large = raw_message("poison", &[POISON]);
+    let line = format!("{}\r\n", "x".repeat(78));
+    large["raw"] =
+        (large["raw"].as_str().unwrap().to_owned() + &line.repeat((50 << 20) / 80)).into();
+    large
+}
+
+fn kinds() -> Vec<Poison> {
+    let all = Script::accept_all;
+    let plain = || message("poison", "feedback", &[POISON]);
+    let kind = |what, script, message, state| Poison {
+        what,
+        script,
+        message,
+        state,
+    };
+    let hangs_up = |phase, action: Action| all().to(POISON, phase, action);
+    let bad = Action::reply(553, "5.1.3", "bad address syntax");
+    let unrendered = json!({
+        "key": "poison", "type": "feedback", "template": true, "receivers": [{"to": POISON}],
+        "content": {"en": {"subject": "Hello", "text": "Dear {{ name }}"}},
+    });
+    vec![
+        kind(
+            "an address that the server calls none",
+            all().rcpt(POISON, bad),
+            plain(),
+            "error/permanent",
+        ),
+        kind(
+            "an address beyond ASCII for a server that is not",
+            all().without(Extension::SmtpUtf8),
+            message("poison", "feedback", &["pøison@example.com"]),
+            "error/permanent",
+        ),
+        kind(
+            "50 MB that the server says it does not take",
+            all().max_size(10 << 20),
+            large(),
+            "error/permanent",
+        ),
+        kind(
+            "50 MB that it finds too large when it has them",
+            all().without(Extension::Size).max_size(10 << 20),
+            large(),
+            "error/permanent",
+        ),
+        kind("50 MB that it takes", all(), large(), "sent/accepted"),
+        kind(
+            "a template that cannot be rendered",
+            all(),
+            unrendered,
+            "error/permanent",
+        ),
+        kind(
+            "the server hangs up at RCPT",
+            hangs_up(Phase::Rcpt, Action::close()),
+            plain(),
+            "failed/temporary",
+        ),
+        kind(
+            "it resets at DATA",
+            hangs_up(Phase::Data, Action::reset()),
+            plain(),
+            "failed/temporary",
+        ),
+        kind(
+            "it hangs up when it should take the message",
+            hangs_up(Phase::Data, Action::raw("354 go ahead\r\n").and_close()),
+            plain(),
+            "failed/unconfirmed",
+        ),
+        kind(
+            "it hangs up at the dot",
+            hangs_up(Phase::Dot, Action::close()),
+            plain(),
+            "failed/unconfirmed",
+        ),
+    ]
+}
+
+#[test]
+fn a_message_that_can_never_go_out_holds_up_nobody_whatever_is_wrong_with_it() {
+    for poison in kinds() {
+        let what = poison.what;
+        let server = Server::start(poison.script).unwrap();
+        let postroom = one_connection(&server, "1h");
+        postroom.submit(&[poison.message]);
+        // Who could not be rendered is asked for once more, so that a pass meets it.
+        postroom.run(&["resend", "--yes", "status:error"]).ok();
+        postroom.submit(&several("m", 5));
+        postroom.deliver();
+        assert_eq!(postroom.count("status:sent -key:poison"), 5, "{what}");
+        assert_eq!(postroom.state_of("key:poison"), poison.state, "{what}");
+        let up = postroom.run(&["backend"]).ok().stdout;
+        assert!(up.contains("up"), "{what}: {up}");
+        server.with_ledger(|ledger| {
+            assert!(ledger.connections <= 4, "{what}: {}", ledger.connections);
+            let others = ledger
+                .recipients()
+                .into_iter()
+                .filter(|to| to.starts_with('m'));
+            assert_eq!(others.count(), 5, "{what}");
+        });
     }
 }
