@@ -315,3 +315,31 @@ fn a_message_that_can_never_go_out_holds_up_nobody_whatever_is_wrong_with_it() {
         });
     }
 }
+
+#[test]
+fn a_server_that_wants_a_message_for_nobody_and_never_answers_it_keeps_nobody_waiting() {
+    let server = Server::start(
+        Script::accept_all()
+            .rcpt(POISON, Action::reply(550, "5.1.1", "no such user"))
+            .by(|event| {
+                let for_nobody = event.recipients.is_empty();
+                match event.phase {
+                    Phase::Data if for_nobody => Some(Action::raw("354 go ahead\r\n")),
+                    Phase::Dot if for_nobody => Some(Action::stall()),
+                    _ => None,
+                }
+            }),
+    )
+    .unwrap();
+    let postroom = one_connection(&server, "1h");
+    postroom.submit(&[message("poison", "feedback", &[POISON])]);
+    postroom.submit(&several("m", 5));
+    let delivering = postroom.start(&["deliver"]);
+    assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) == 1, SOON));
+    postroom.wait_until("the refusal is written down", |postroom| {
+        postroom.state_of("key:poison") == "error/permanent"
+    });
+    assert_eq!(postroom.count("key:poison is:sending"), 0);
+    delivering.wait().ok();
+    assert_eq!(postroom.count("status:sent"), 5);
+}

@@ -1,6 +1,9 @@
 //! The message itself, and the answer to its final dot.
 
-use std::{mem, time::Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use super::{
     failure::{LinkError, Phase},
@@ -13,6 +16,9 @@ use crate::{
     fail,
     message::Outcome,
 };
+
+/// The answer to a lone dot is about nobody: those who come next had better take another connection than wait for it as for their own.
+const LONE_DOT: Duration = Duration::from_secs(5);
 
 impl SmtpSession {
     /// Sends the message, and behind it the next envelope; then reads what became of it.
@@ -111,7 +117,7 @@ impl SmtpSession {
         let answer = self
             .connection
             .send(b".\r\n", timeouts.block)
-            .and_then(|()| self.connection.reply(timeouts.dot));
+            .and_then(|()| self.connection.reply(timeouts.dot.min(LONE_DOT)));
         match answer {
             Ok(reply) if reply.code() != 421 => Flow::On,
             _ => Flow::Close,
