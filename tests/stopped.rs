@@ -4,16 +4,15 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::symlink, sync::Arc, time::Duration};
+use std::{fs, os::unix::fs::symlink, sync::Arc};
 
 use chrono::{TimeDelta, Utc};
 use postroom::{
-    backend::{Smtp, SmtpSettings, Tls},
-    delivery::{Engine, OnUnknown, Options, Policy, Way, Work},
+    delivery::{Engine, Work},
     demo::server::{Action, Script, Server},
     store::Store,
 };
-use support::{Postroom, Running, SOON, Setup, Signal, assert_explained, several};
+use support::{Postroom, Running, SOON, Setup, Signal, assert_explained, options, several, way};
 
 const MESSAGES: usize = 10;
 
@@ -98,35 +97,9 @@ fn whoever_comes_by_another_name_of_the_store_sees_that_an_engine_lives() {
 
 /// A pass in this process whose clock is wrong by so much.
 fn pass(postroom: &Postroom, server: &Server, wrong_by: TimeDelta) -> Engine {
-    let settings = SmtpSettings {
-        tls: Tls::None,
-        from: Some("no-reply@example.com".to_owned()),
-        ..SmtpSettings::new("email", "127.0.0.1", server.port())
-    };
-    let way = Way {
-        name: "email".to_owned(),
-        backend: Arc::new(Smtp::new(settings).unwrap()),
-        policy: Policy {
-            backoff: Vec::new(),
-            resend_limit: 8,
-            retry_permanent: false,
-            on_unknown: OnUnknown::Hold,
-        },
-        probe: Duration::from_secs(30),
-        rate: None,
-    };
-    let options = Options {
-        kind: "deliver",
-        by: "test".to_owned(),
-        work: Work::Pass,
-        lease: Duration::from_secs(120),
-        patience: Duration::from_secs(5),
-        min_free: 0,
-        clock: Arc::new(move || Utc::now() + wrong_by),
-        seed: 1,
-    };
+    let options = options(Work::Pass, Arc::new(move || Utc::now() + wrong_by));
     let store = Arc::new(Store::open(&postroom.store_path()).unwrap());
-    Engine::start(&store, vec![way], options).unwrap()
+    Engine::start(&store, vec![way(server, 8)], options).unwrap()
 }
 
 #[test]

@@ -17,6 +17,7 @@
 )]
 
 mod books;
+mod engine;
 mod mounts;
 mod process;
 mod screen;
@@ -45,6 +46,7 @@ use tempfile::TempDir;
 use toml::{Table, Value as Toml};
 
 pub use books::assert_explained;
+pub use engine::{Hands, options, way};
 pub use mounts::{Disk, ReadOnly, with_own_mounts};
 pub use process::{Ran, Running};
 pub use rustix::process::Signal;
