@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::symlink, sync::Arc};
+use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc};
 
 use chrono::{TimeDelta, Utc};
 use postroom::{
@@ -92,6 +92,46 @@ fn whoever_comes_by_another_name_of_the_store_sees_that_an_engine_lives() {
         postroom.count("status:sent") == MESSAGES
     });
     service.terminate().ok();
+    assert_explained(&postroom, &server, 1);
+}
+
+#[test]
+fn a_service_beside_which_its_store_is_restored_ends_and_what_was_restored_sends_nobody_a_second_copy()
+ {
+    let (server, postroom, service) = waiting();
+    let [copy, old] = ["copy.db", "old.db"].map(|name| postroom.folder().join(name));
+    let [copy_name, old_name] = [&copy, &old].map(|path| path.to_str().unwrap());
+    postroom.run(&["backup", copy_name]).ok();
+    for ending in ["", "-wal", "-shm"] {
+        let named = |path: &Path| format!("{}{ending}", path.display());
+        fs::rename(named(&postroom.store_path()), named(&old)).unwrap();
+    }
+    fs::rename(&copy, postroom.store_path()).unwrap();
+    postroom.wait_until("the service lets go of what it has not begun", |postroom| {
+        let sending = [
+            "list",
+            "--format",
+            "json",
+            "--store",
+            old_name,
+            "is:sending",
+        ];
+        // But for the next one, whose envelope waits behind the first.
+        postroom.run(&sending).ok().json_lines().len() <= 2
+    });
+    // Its own answer is still to come, and its lock says so to whoever looks at what was restored.
+    assert_eq!(postroom.deliver().tried(), 0);
+    assert_eq!(postroom.count("reason:unconfirmed"), 0);
+    server.release();
+    let ran = service.wait().exit(1);
+    assert!(ran.stderr.contains("moved, removed or replaced"), "{ran:?}");
+
+    // What the copy knows is that the first was being sent.
+    assert_eq!(postroom.deliver().tried(), 0);
+    assert_eq!(postroom.state_of("key:m0"), "error/unconfirmed");
+    server.with_ledger(|ledger| assert_eq!(ledger.recipients(), ["m0@example.com"]));
+    postroom.run(&["backend", "email", "resume"]).ok();
+    assert_eq!(postroom.deliver().sent as usize, MESSAGES - 1);
     assert_explained(&postroom, &server, 1);
 }
 
