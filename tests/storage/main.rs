@@ -18,11 +18,12 @@ use std::{
 
 use fastrand::Rng;
 use postroom::{
-    demo::server::{Phase, Script, Server},
+    demo::server::{Action, Phase, Script, Server},
     message::Outcome,
     query::{Context, Query},
     store::{Anchor, Store},
 };
+use rusqlite::Connection;
 use shim::Disk;
 use support::{Postroom, Running, SOON, Setup, Signal, Summary, assert_explained, several};
 
@@ -99,7 +100,7 @@ fn cut_the_power(test: &str, on_unknown: &str, most: usize) {
         // Nobody looks while the power goes.
         let seen = witness.seen.lock().unwrap();
         disk.cut(&mut rng);
-        let whole: String = rusqlite::Connection::open(postroom.store_path())
+        let whole: String = Connection::open(postroom.store_path())
             .unwrap()
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
             .unwrap();
@@ -279,4 +280,86 @@ fn killed_while_the_disk_refuses_what_was_not_written_is_in_doubt_and_nothing_go
     assert_explained(&postroom, &server, 1);
     assert_eq!(postroom.count("reason:unconfirmed"), 1);
     assert_eq!(postroom.count("status:sent"), 5);
+}
+
+/// Makes of this store what the first version of Postroom would have made of it.
+fn in_the_first_schema(postroom: &Postroom) {
+    let path = postroom.store_path();
+    let newer = path.with_extension("newer");
+    fs::rename(&path, &newer).unwrap();
+    let conn = Connection::open(&path).unwrap();
+    conn.execute("ATTACH ? AS newer", [newer.to_str().unwrap()])
+        .unwrap();
+    let id: i64 = conn
+        .query_row("PRAGMA newer.application_id", [], |row| row.get(0))
+        .unwrap();
+    conn.pragma_update(None, "application_id", id).unwrap();
+    conn.execute_batch(include_str!("../../assets/migrations/0001-spine.sql"))
+        .unwrap();
+    conn.pragma_update(None, "user_version", 1).unwrap();
+    for table in [
+        "kind", "backend", "content", "message", "job", "receiver", "attempt", "audit",
+    ] {
+        let columns: String = conn
+            .query_row(
+                "SELECT group_concat(name) FROM pragma_table_info(?)",
+                [table],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let copy = format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM newer.{table}");
+        conn.execute(&copy, []).unwrap();
+    }
+}
+
+#[test]
+fn when_the_power_goes_in_the_middle_of_a_migration_the_next_one_finishes_and_nobody_is_lost() {
+    let test =
+        "when_the_power_goes_in_the_middle_of_a_migration_the_next_one_finishes_and_nobody_is_lost";
+    let refusal = Action::reply(451, "4.7.1", "greylisted");
+    let server = Server::start(Script::accept_all().by(move |event| {
+        let refused = event.phase == Phase::Rcpt && event.recipient?.contains('7');
+        refused.then(|| refusal.clone())
+    }))
+    .unwrap();
+    let old = Postroom::to(&server);
+    old.submit(&several("m", 300));
+    old.deliver();
+    let told = |postroom: &Postroom| {
+        postroom
+            .run(&["list", "--format", "json", "--limit", "0"])
+            .ok()
+            .stdout
+    };
+    let before = told(&old);
+    in_the_first_schema(&old);
+
+    let mut rng = Rng::with_seed(5);
+    let step = if env::var_os("POSTROOM_CUTS").is_some() {
+        1
+    } else {
+        23
+    };
+    let mut times = 1;
+    loop {
+        let postroom = Postroom::to(&server);
+        fs::copy(old.store_path(), postroom.store_path()).unwrap();
+        let Some(disk) = Disk::under(&postroom, test) else {
+            return;
+        };
+        let migrate = &mut disk.command(&["migrate"]);
+        let fault = format!("KILL:{times}");
+        let ran = Running::spawn(migrate.env("POSTROOM_DISK_FAIL", &fault)).wait();
+        if !disk.has_failed() {
+            assert!(times > 30, "there were only {times} writes");
+            ran.ok();
+            return;
+        }
+        assert!(ran.was_killed(), "{fault}: {ran:?}");
+        disk.cut(&mut rng);
+        postroom.run(&["migrate"]).ok();
+        postroom.run(&["check"]).ok();
+        assert_eq!(told(&postroom), before, "{fault}");
+        times += step;
+    }
 }
