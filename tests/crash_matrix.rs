@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::env;
+use std::{env, fs};
 
 use fastrand::Rng;
 use postroom::demo::server::{Action, Phase, Script, Server};
@@ -89,6 +89,16 @@ fn can_be_killed() -> bool {
     cfg!(debug_assertions)
 }
 
+#[test]
+fn only_builds_with_debug_assertions_have_points_to_be_killed_at() {
+    let program = fs::read(env!("CARGO_BIN_EXE_postroom")).unwrap();
+    let names = POINTS.map(|(point, _)| point).into_iter();
+    for name in names.chain(["POSTROOM_KILL_AT"]) {
+        let is_there = memchr::memmem::find(&program, name.as_bytes()).is_some();
+        assert_eq!(is_there, cfg!(debug_assertions), "{name}");
+    }
+}
+
 /// `most`: the copies that one receiver may have got.
 fn matrix(on_unknown: &str, engines: usize, most: usize) {
     if !can_be_killed() {
@@ -149,7 +159,7 @@ fn a_submit_that_is_killed_at_any_commit_and_repeated_stores_everything_once() {
         .collect();
     let lines: Vec<String> = letters.iter().map(ToString::to_string).collect();
     let file = postroom.folder().join("letters");
-    std::fs::write(&file, lines.join("\n")).unwrap();
+    fs::write(&file, lines.join("\n")).unwrap();
     let mut killed = 0;
     for point in ["before another commit", "after another commit"] {
         for time in 1..=3 {
