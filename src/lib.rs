@@ -29,6 +29,7 @@ pub mod import;
 pub mod inbound;
 pub mod message;
 pub mod query;
+mod save;
 mod size;
 pub mod store;
 mod suggest;
