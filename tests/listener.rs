@@ -324,6 +324,24 @@ fn no_end_of_a_message_but_the_right_one_lets_another_message_in() {
 }
 
 #[test]
+fn a_mail_nested_without_end_is_taken_and_the_next_is_served() {
+    let address = free_address();
+    let postroom = listening(address).build();
+    let service = Service::start(&postroom, address);
+    let mut client = service.client().greeted();
+    let nested = "Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
+    // What has a key is read to the end: the same mail is known again by what it says.
+    for subject in ["one", "one", "two"] {
+        client.envelope("april@example.com");
+        client.send(format!(
+            "X-Postroom-Key: {subject}\r\nSubject: {subject}\r\n{nested}\r\n.\r\n"
+        ));
+        assert!(client.reply().starts_with("250 "), "{subject}");
+    }
+    assert_eq!(postroom.count(""), 2);
+}
+
+#[test]
 fn what_is_no_command_or_no_message_gets_a_refusal_and_the_next_is_served() {
     let address = free_address();
     let postroom = listening(address)

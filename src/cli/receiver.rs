@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{audit::AuditJson, output::utc};
 use crate::{
-    message::{Attempt, Body, Content, Delivery, Outcome, Text},
+    message::{Attempt, Body, Content, Delivery, Outcome, Part, Parts, Text},
     store::{Detail, Row},
 };
 
@@ -109,7 +109,45 @@ fn content_json(content: &Content) -> Value {
             json!({"subject": content.subject, "text": text, "html": html, "template": true})
         }
         Body::Raw(bytes) => {
-            json!({"subject": content.subject, "raw": String::from_utf8_lossy(bytes)})
+            let parts = Parts::of(bytes);
+            let said = |part: Option<&Part<'_>>| part.map(Part::string);
+            json!({
+                "subject": content.subject,
+                "text": said(parts.text()),
+                "html": said(parts.html()),
+                "parts": parts.all().iter().map(PartJson::from).collect::<Vec<_>>(),
+                "raw": String::from_utf8_lossy(bytes),
+            })
+        }
+    }
+}
+
+/// A part of a raw message.
+#[derive(Serialize)]
+struct PartJson<'a> {
+    /// In how many others it is; each stands behind the one that holds it.
+    depth: usize,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    name: Option<&'a str>,
+    /// Bytes, once it is decoded.
+    size: usize,
+    /// Its number, if it is one.
+    attachment: Option<usize>,
+    /// It could not be decoded to the end.
+    broken: bool,
+}
+
+impl<'a> From<&'a Part<'_>> for PartJson<'a> {
+    fn from(part: &'a Part<'_>) -> Self {
+        let (bytes, sound) = part.decoded();
+        Self {
+            depth: part.depth,
+            kind: &part.kind,
+            name: part.name.as_deref(),
+            size: bytes.len(),
+            attachment: part.number(),
+            broken: !sound,
         }
     }
 }

@@ -1,4 +1,10 @@
-use std::io::{self, BufWriter, Write};
+mod attachment;
+mod content;
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+};
 
 use anyhow::bail;
 use lettre::message::Mailbox;
@@ -17,7 +23,9 @@ use crate::{
 
 /// Show one receiver with every attempt: what was said, what went wrong, the traceback
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  postroom show 104233\n  postroom show 104233 --format json")]
+#[command(
+    after_help = "Examples:\n  postroom show 104233\n  postroom show 104233 --format json\n  postroom show 104233 --attachment 1 --output plan.pdf"
+)]
 pub(super) struct Args {
     /// The receiver's number, as `list` shows it
     #[arg(value_name = "ID", allow_negative_numbers = true, value_parser = number)]
@@ -25,6 +33,15 @@ pub(super) struct Args {
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    /// Save the attachment with this number, as `show` lists them, instead
+    #[arg(long, value_name = "N", conflicts_with = "format", value_parser = clap::value_parser!(u64).range(1..))]
+    attachment: Option<u64>,
+    /// Where to: a file, a folder, or `-` for standard output [default: a file here called after the receiver and the attachment]
+    #[arg(long, value_name = "FILE", requires = "attachment")]
+    output: Option<PathBuf>,
+    /// Write over a file that is there
+    #[arg(long, requires = "attachment")]
+    force: bool,
 }
 
 pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
@@ -35,6 +52,13 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     let (Some(detail), Some(content)) = (reader.detail(id)?, reader.content_of(id)?) else {
         bail!("there is no receiver {id}: `postroom list` shows which there are");
     };
+    if let Some(number) = args.attachment {
+        let place = attachment::Place {
+            output: args.output.as_deref(),
+            force: args.force,
+        };
+        return attachment::run(id, &content, number as usize, &place);
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
         Format::Json => json_line(&mut out, &DetailJson::of(&detail, &content))?,
@@ -98,41 +122,7 @@ fn text(out: &mut dyn Write, detail: &Detail, content: &Content) -> io::Result<(
         let (at, who) = (local_exact(action.at), action.who.shown());
         writeln!(out, "  {at} {}, by {who}", action.action.shown())?;
     }
-    match &content.body {
-        Body::Parts { text, .. } => {
-            writeln!(out, "\nContent")?;
-            block(out, &DisplayText::lines(text))
-        }
-        Body::Template { text, html, .. } => {
-            writeln!(out, "\nTemplate, which could not be rendered")?;
-            let html = html.as_deref().unwrap_or_default();
-            block(
-                out,
-                &DisplayText::lines(if text.is_empty() { html } else { text }),
-            )
-        }
-        Body::Raw(bytes) => raw(out, bytes),
-    }
-}
-
-/// A whole message: its headers as they are, and its text as a reader would see it.
-fn raw(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
-    let as_it_is = |bytes| DisplayText::lines(&String::from_utf8_lossy(bytes));
-    let message = MessageParser::default().parse(bytes);
-    let Some((text, head)) = message.as_ref().and_then(|message| {
-        let head = bytes.get(..usize::try_from(message.root_part().raw_body_offset()).ok()?)?;
-        Some((message.body_text(0)?, head))
-    }) else {
-        writeln!(out, "\nContent, a raw message as it was handed over")?;
-        return block(out, &as_it_is(bytes));
-    };
-    writeln!(
-        out,
-        "\nContent, a raw message: its headers, and its text decoded"
-    )?;
-    block(out, &as_it_is(head.trim_ascii_end()))?;
-    writeln!(out)?;
-    block(out, &DisplayText::lines(&text))
+    content::content(out, content)
 }
 
 /// What the message calls itself where it arrives: `<uid@domain of From>`, or what a raw message brought along.

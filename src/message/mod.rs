@@ -6,6 +6,7 @@ mod content;
 mod html;
 mod id;
 mod parse;
+mod parts;
 mod receiver;
 mod report;
 mod state;
@@ -22,6 +23,7 @@ pub use parse::{
     BackendFacts, Envelope, Preview, Previewed, SubmissionError, SubmitDefaults, addressees,
 };
 pub(crate) use parse::{LONGEST_HEADER_NAME, OWN_HEADERS, is_language};
+pub(crate) use parts::{Part, Parts};
 pub use receiver::{Delivery, Message, Receiver};
 pub use report::{Failure, Report};
 pub use state::{Reason, State, Status};

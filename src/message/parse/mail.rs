@@ -22,7 +22,10 @@ use super::{
     folded,
 };
 use crate::{
-    message::{Body, Content, DisplayText, Submission, Timestamp},
+    message::{
+        Body, Content, DisplayText, Submission, Timestamp,
+        parts::{Parts, Role},
+    },
     suggest::did_you_mean,
 };
 
@@ -416,13 +419,21 @@ fn digest(message: &[u8], sender: Option<&str>, receivers: &[NewReceiver]) -> [u
         }
         rest = &rest[field.len()..];
     }
-    match MessageParser::default().parse(message) {
-        Some(parsed) => {
-            for part in &parsed.parts {
-                feed(part.contents());
-            }
+    let parts = Parts::of(message);
+    for part in parts.all() {
+        feed(part.kind.as_bytes());
+        feed(part.name.as_deref().unwrap_or_default().as_bytes());
+        if part.role == Role::Holder {
+            continue;
         }
-        None => feed(rest),
+        if part.kind.starts_with("text/") {
+            feed(part.string().as_bytes());
+        } else {
+            feed(&part.decoded().0);
+        }
+    }
+    if parts.is_cut() {
+        feed(rest);
     }
     hash.finalize().into()
 }
