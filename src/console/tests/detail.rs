@@ -19,9 +19,6 @@ use crate::{
 
 const JAVA: &str = include_str!("../traceback/samples/java.txt");
 
-/// A whole message with text, HTML and two files.
-const WHOLE: &str = "From: Devilry <no-reply@uni.example>\r\nTo: april@example.com\r\nSubject: =?utf-8?q?Kari_S=C3=B8rlie?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nF=C3=B8rst tekst.\r\n--a\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<table><tr><td>one</td><td>two</td></tr></table>\r\n--a--\r\n--b\r\nContent-Type: application/pdf; name=\"plan.pdf\"\r\nContent-Disposition: attachment; filename=\"plan.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8=\r\n--b\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename=\"marks\u{202e}vsc.exe\"\r\n\r\na,b\r\n--b--\r\n";
-
 /// A store whose newest failed receiver, 96, has this traceback.
 fn failed_with(traceback: &str) -> Memory {
     let mut memory = Memory::of(100);
@@ -31,7 +28,7 @@ fn failed_with(traceback: &str) -> Memory {
     memory
 }
 
-fn saying(body: Body) -> Memory {
+pub(super) fn saying(body: Body) -> Memory {
     let mut memory = Memory::of(100);
     let content = Content {
         subject: "Plan".to_owned(),
@@ -51,7 +48,7 @@ fn long_lines() -> Memory {
 }
 
 /// The body of the pane on a small screen.
-fn pane(console: &Console) -> String {
+pub(super) fn pane(console: &Console) -> String {
     let screen = console.screen();
     let lines: Vec<_> = screen.lines().skip(4).collect();
     lines[..lines.len() - 1].join("\n")
@@ -158,119 +155,6 @@ fn the_failing_line_is_in_sight_first_and_foreign_frames_are_folded() {
     assert!(!console.screen().contains("java.base/"));
     console.press("2 z");
     assert!(console.footer().contains("only a traceback has frames"));
-}
-
-#[test]
-fn of_a_whole_message_text_html_headers_source_and_attachments_can_be_read() {
-    let mut console = Console::open(saying(Body::Raw(WHOLE.as_bytes().to_vec())));
-    console.press("3 enter 3");
-    let shown = pane(&console);
-    assert!(
-        shown.contains("Text │ HTML │ Headers │ Source │ Attachments"),
-        "{shown}"
-    );
-    assert!(shown.contains("Først tekst."), "decoded: {shown}");
-    console.press("v");
-    assert!(pane(&console).contains("one│two"), "{}", pane(&console));
-    console.press("v");
-    assert!(pane(&console).contains("Subject: =?utf-8?q?Kari_S=C3=B8rlie?="));
-    assert!(!pane(&console).contains("--b"), "{}", pane(&console));
-    console.press("v");
-    assert!(
-        pane(&console).contains("F=C3=B8rst tekst."),
-        "{}",
-        pane(&console)
-    );
-    console.press("v");
-    let shown = pane(&console);
-    assert!(
-        shown.contains("1. plan.pdf  application/pdf, 5 bytes"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("2. marks\u{fffd}vsc.exe  text/csv"),
-        "made visible: {shown}"
-    );
-    console.press("v");
-    assert!(pane(&console).contains("Først tekst."), "and round");
-    console.press("V");
-    assert!(pane(&console).contains("plan.pdf"));
-}
-
-#[test]
-fn who_reads_one_part_reads_the_same_of_the_next_receiver_where_there_is_one() {
-    let mut memory = Memory::of(100);
-    let only_text = Content {
-        subject: "Plan".to_owned(),
-        body: Body::Parts {
-            text: "nothing but text".to_owned(),
-            html: None,
-        },
-    };
-    memory.contents.insert(92, only_text);
-    let mut console = Console::open(memory);
-    console.press("3 enter 3 v");
-    assert!(pane(&console).contains("# Hello"), "{}", pane(&console));
-    console.press("J");
-    assert!(pane(&console).contains("nothing but text"));
-    console.press("v");
-    assert!(
-        console.footer().contains("but one part"),
-        "{}",
-        console.footer()
-    );
-    console.press("J");
-    assert!(pane(&console).contains("# Hello"));
-}
-
-#[test]
-fn until_a_content_is_read_the_pane_says_so_and_no_key_waits() {
-    let mut console = Console::open(Memory::of(100));
-    console.press("3 enter");
-    console.hold();
-    console.press("3");
-    assert!(pane(&console).contains("reading…"));
-    console.press("p");
-    assert!(console.footer().contains("still being read"));
-    console.press("4");
-    assert!(pane(&console).contains("handed over"));
-    console.release();
-    assert!(pane(&console).contains("handed over"));
-    console.press("3");
-    assert!(pane(&console).contains("there is news"));
-}
-
-#[test]
-fn a_content_that_could_not_be_read_is_asked_for_again() {
-    let mut console = Console::open(Memory::of(100));
-    console.press("3 enter");
-    console.store.broken = Some("the disk is gone".to_owned());
-    console.press("3");
-    assert!(console.screen().contains("the disk is gone"));
-    console.store.broken = None;
-    console.tick();
-    assert!(
-        pane(&console).contains("there is news"),
-        "{}",
-        console.screen()
-    );
-}
-
-#[test]
-fn html_is_laid_out_for_the_pane_it_is_shown_in() {
-    let html = format!("<p>{}</p>", "word ".repeat(60));
-    let mut console = Console::sized(
-        saying(Body::Parts {
-            text: String::new(),
-            html: Some(html),
-        }),
-        80,
-        24,
-    );
-    console.press("3 enter 3 v");
-    let before = console.state.pane.page.len();
-    console.resize(60, 24);
-    assert!(console.state.pane.page.len() > before);
 }
 
 #[test]
@@ -658,7 +542,7 @@ fn a_file_holds_the_letters_as_they_came_and_is_written_over_only_after_a_yes() 
 
 #[test]
 fn each_tab_can_be_saved_under_a_name_of_its_own() {
-    let mut console = Console::open(saying(Body::Raw(WHOLE.as_bytes().to_vec())));
+    let mut console = Console::open(saying(Body::Raw(super::content::WHOLE.as_bytes().to_vec())));
     console.press("3 enter");
     for (keys, name, bytes) in [
         ("1 s", "postroom-96-traceback-1.txt", "451 4.7.1 greylisted"),

@@ -3,6 +3,7 @@
 mod acting;
 mod arranging;
 mod causes;
+mod content;
 mod detail;
 mod filtering;
 mod jobs;
