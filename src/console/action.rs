@@ -9,9 +9,9 @@ use ratatui::crossterm::event::KeyCode;
 use super::{keymap::Keymap, state::State};
 
 use disabled::{
-    act, always, copy_pane, copy_traceback, has_frames, has_matches, has_parts, invert, is_read,
-    mark_one, mark_range, mark_screen, needs_job, needs_marks, needs_one, needs_row, needs_step,
-    next_attempt, pager, pause, previous_attempt, runs_on, something_open,
+    act, always, copy_pane, copy_traceback, has_attachments, has_frames, has_matches, has_parts,
+    invert, is_read, mark_one, mark_range, mark_screen, needs_job, needs_marks, needs_one,
+    needs_row, needs_step, next_attempt, pager, pause, previous_attempt, runs_on, something_open,
 };
 
 pub use key::Key;
@@ -97,6 +97,7 @@ pub enum Command {
     Copy,
     Pager,
     Save,
+    SaveAttachment,
     CopyLine,
     CopyTraceback,
     CopyAll,
@@ -425,6 +426,8 @@ table! {
         "Read it in $PAGER, else less.";
     Save "save" "save" [Key::letter('s')] DETAIL_ONLY Some(16), is_read,
         "Save it in a file. Asks for the name, and before it writes over another.";
+    SaveAttachment "save-attachment" "attachment" [Key::letter('S')] DETAIL_ONLY Some(5), has_attachments,
+        "Save one of the attachments in a file. Asks which, for the name, and before it writes over another.";
     PreviousAttempt "previous-attempt" "earlier" [Key::letter('[')] BOTH Some(10), previous_attempt,
         "Show the attempt before.";
     NextAttempt "next-attempt" "later" [Key::letter(']')] BOTH Some(11), next_attempt,

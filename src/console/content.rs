@@ -3,15 +3,13 @@
 
 use std::sync::Arc;
 
-use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _};
-
 use super::{
     page::Page,
     text::{counted, grouped},
     theme::Role,
 };
 use crate::{
-    message::{Body, Content, Text, html_as_text},
+    message::{Body, Content, Part as MailPart, Parts, Text, html_as_text},
     store::Detail,
 };
 
@@ -33,8 +31,17 @@ pub enum Part {
     Headers,
     /// The HTML, or the whole message, letter by letter.
     Source,
-    /// What is attached to a whole message, by name.
+    /// What a whole message is made of, and what is attached to it, by name.
     Attachments,
+}
+
+/// What of a content goes into a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A part, letter by letter.
+    Part(Part),
+    /// The attachment with this number, counted from 1.
+    Attachment(usize),
 }
 
 impl Part {
@@ -59,6 +66,8 @@ pub struct Reading {
     pub parts: Vec<Part>,
     /// The text.
     pub page: Arc<Page>,
+    /// Names for files of what is attached, in order: harmless, and never a path.
+    pub attachments: Arc<[String]>,
 }
 
 impl Reading {
@@ -110,22 +119,24 @@ pub fn read(detail: &Detail, content: &Content, part: Part, width: usize) -> Rea
         part,
         parts,
         page: Arc::new(page),
+        attachments: source.attachments(),
     }
 }
 
-/// A part letter by letter, for a file; `None`: nothing but what is shown.
-pub fn raw(content: &Content, part: Part) -> Option<Vec<u8>> {
-    match (&content.body, part) {
-        (Body::Parts { text, .. } | Body::Template { text, .. }, Part::Text) => {
+/// A piece as it came, for a file; `None`: nothing but what is shown.
+pub fn raw(content: &Content, piece: Piece) -> Option<Vec<u8>> {
+    match (&content.body, piece) {
+        (Body::Parts { text, .. } | Body::Template { text, .. }, Piece::Part(Part::Text)) => {
             Some(text.clone().into_bytes())
         }
-        (Body::Parts { html, .. } | Body::Template { html, .. }, Part::Source) => {
+        (Body::Parts { html, .. } | Body::Template { html, .. }, Piece::Part(Part::Source)) => {
             html.clone().map(String::into_bytes)
         }
-        (Body::Raw(bytes), Part::Source) => Some(bytes.clone()),
-        (Body::Raw(bytes), Part::Headers) => {
-            let message = MessageParser::default().parse_headers(bytes.as_slice())?;
-            Some(head(&message, bytes).to_vec())
+        (Body::Raw(bytes), Piece::Part(Part::Source)) => Some(bytes.clone()),
+        (Body::Raw(bytes), Piece::Part(Part::Headers)) => Some(Parts::of(bytes).head().to_vec()),
+        (Body::Raw(bytes), Piece::Attachment(number)) => {
+            let parts = Parts::of(bytes);
+            Some(parts.attachment(number)?.decoded().0.into_owned())
         }
         _ => None,
     }
@@ -137,7 +148,7 @@ enum Source<'a> {
         text: &'a str,
         html: Option<&'a str>,
     },
-    Whole(Box<Message<'a>>, &'a [u8]),
+    Whole(Parts<'a>, &'a [u8]),
     /// A whole message that cannot be read as one.
     Bytes(&'a [u8]),
 }
@@ -149,9 +160,9 @@ impl<'a> Source<'a> {
                 text,
                 html: html.as_deref(),
             },
-            Body::Raw(bytes) => match MessageParser::default().parse(bytes.as_slice()) {
-                Some(message) => Self::Whole(Box::new(message), bytes),
-                None => Self::Bytes(bytes),
+            Body::Raw(bytes) => match Parts::of(bytes) {
+                parts if parts.head().is_empty() => Self::Bytes(bytes),
+                parts => Self::Whole(parts, bytes),
             },
         }
     }
@@ -162,15 +173,22 @@ impl<'a> Source<'a> {
             Self::Parts { .. } => vec![Part::Text, Part::Html, Part::Source],
             Self::Whole(message, _) => {
                 let mut parts = vec![Part::Text];
-                if html_of(message).is_some() {
+                if message.html().is_some() {
                     parts.push(Part::Html);
                 }
                 parts.extend([Part::Headers, Part::Source]);
-                if message.attachment_count() > 0 {
+                if message.attachments().next().is_some() {
                     parts.push(Part::Attachments);
                 }
                 parts
             }
+        }
+    }
+
+    fn attachments(&self) -> Arc<[String]> {
+        match self {
+            Self::Whole(message, _) => message.attachments().map(MailPart::file_name).collect(),
+            Self::Parts { .. } | Self::Bytes(_) => Arc::default(),
         }
     }
 
@@ -184,21 +202,17 @@ impl<'a> Source<'a> {
                 laid_out(html.unwrap_or_default(), width, page);
             }
             (Self::Parts { html, .. }, _) => page.text(Role::Plain, html.unwrap_or_default()),
-            (Self::Whole(message, _), Part::Text) => match message.body_text(0) {
-                Some(text) => page.text(Role::Plain, &text),
-                None => page.say(Role::Label, "There is no text in this message."),
-            },
-            (Self::Whole(message, _), Part::Html) => {
-                laid_out(html_of(message).unwrap_or_default(), width, page);
-            }
-            (Self::Whole(message, bytes), Part::Headers) => {
-                page.text(Role::Plain, &String::from_utf8_lossy(head(message, bytes)));
-            }
-            (Self::Whole(message, _), Part::Attachments) => {
-                for (number, part) in (1..).zip(message.attachments()) {
-                    page.hanging(Role::Plain, &format!("{number:>3}. {}", described(part)), 5);
+            (Self::Whole(message, _), Part::Text | Part::Html) => {
+                match (part, message.text(), message.html()) {
+                    (Part::Text, Some(text), _) => page.text(Role::Plain, &text.string()),
+                    (_, _, Some(html)) => laid_out(&html.string(), width, page),
+                    (..) => page.say(Role::Label, "There is no text in this message."),
                 }
             }
+            (Self::Whole(message, _), Part::Headers) => {
+                page.text(Role::Plain, &String::from_utf8_lossy(message.head()));
+            }
+            (Self::Whole(message, _), Part::Attachments) => listed(message, page),
             (Self::Whole(_, bytes), Part::Source) => {
                 page.text(Role::Plain, &String::from_utf8_lossy(bytes));
             }
@@ -229,28 +243,23 @@ fn laid_out(html: &str, width: usize, page: &mut Page) {
     }
 }
 
-/// The HTML that a reader would see, if there is some.
-fn html_of<'a>(message: &'a Message<'_>) -> Option<&'a str> {
-    let part = message.html_bodies().find(|part| part.is_text_html())?;
-    part.text_contents()
-}
-
-/// The headers, without the empty line below them.
-fn head<'a>(message: &Message<'_>, bytes: &'a [u8]) -> &'a [u8] {
-    let end = usize::try_from(message.root_part().raw_body_offset()).unwrap_or(0);
-    bytes.get(..end).unwrap_or(bytes).trim_ascii_end()
-}
-
-/// Name, type and size of an attachment.
-fn described(part: &MessagePart<'_>) -> String {
-    let kind = part.content_type().map_or_else(
-        || "no type".to_owned(),
-        |kind| match kind.subtype() {
-            Some(subtype) => format!("{}/{subtype}", kind.ctype()),
-            None => kind.ctype().to_owned(),
-        },
-    );
-    let inner = part.message().and_then(|message| message.subject());
-    let name = part.attachment_name().or(inner).unwrap_or("without a name");
-    format!("{name}  {kind}, {}", counted(part.len() as u64, "byte"))
+/// Every part on a line of its own, what is attached with its number.
+fn listed(message: &Parts<'_>, page: &mut Page) {
+    for part in message.all() {
+        let number = part.number().map(|number| format!("{number}."));
+        let role = if number.is_some() {
+            Role::Plain
+        } else {
+            Role::Label
+        };
+        let (number, indent) = (number.unwrap_or_default(), part.indent());
+        let line = format!("{number:>4} {:indent$}{}", "", part.told());
+        page.hanging(role, &line, 5 + indent);
+    }
+    if message.is_cut() {
+        page.say(
+            Role::Warning,
+            "There are more: the last has the rest in it.",
+        );
+    }
 }

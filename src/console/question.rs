@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    content::{Part, Reading},
+    content::{Part, Piece, Reading},
     page::{Hit, Page},
 };
 use crate::{
@@ -55,8 +55,8 @@ pub enum Question {
     Raw {
         /// Which receiver.
         id: ReceiverId,
-        /// Which part of it.
-        part: Part,
+        /// What of it.
+        piece: Piece,
     },
     /// Where words stand in a text. The store has nothing to do with it, but it may take as long.
     Find {
@@ -177,7 +177,7 @@ pub enum Answer {
     Detail(Option<Box<Detail>>),
     /// `None`: it is no longer in the store.
     Content(Option<Reading>),
-    /// `None`: it is no longer in the store, or this part is nothing but what is shown.
+    /// `None`: it is no longer in the store, or this piece is nothing but what is shown.
     Raw(Option<Vec<u8>>),
     /// See [`Question::Find`].
     Find(Vec<Hit>),

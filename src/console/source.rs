@@ -63,9 +63,9 @@ impl StoreSource {
                     both.map(|(detail, said)| content::read(&detail, &said, *part, *width)),
                 )
             }
-            Question::Raw { id, part } => {
+            Question::Raw { id, piece } => {
                 let said = reader.content_of(*id)?;
-                Answer::Raw(said.and_then(|said| content::raw(&said, *part)))
+                Answer::Raw(said.and_then(|said| content::raw(&said, *piece)))
             }
             Question::Find { page, words } => Answer::Find(page.find(words)),
             Question::Range {

@@ -158,6 +158,17 @@ pub(super) fn has_parts(state: &State) -> Option<&'static str> {
     }
 }
 
+pub(super) fn has_attachments(state: &State) -> Option<&'static str> {
+    if state.pane.tab != Tab::Content {
+        return Some("{tab-content} shows what may have something attached");
+    }
+    match &state.pane.content {
+        None => Some("it is still being read"),
+        Some(reading) if reading.attachments.is_empty() => Some("nothing is attached"),
+        Some(_) => None,
+    }
+}
+
 pub(super) fn has_matches(state: &State) -> Option<&'static str> {
     match &state.pane.search {
         None => Some("nothing is looked for: {search} begins"),

@@ -184,8 +184,8 @@ pub struct State {
     pub report: Option<Notice>,
     /// The store could not answer.
     pub trouble: Option<(Sort, DisplayText)>,
-    /// The name of a file that waits for what is to stand in it, and what will if the store has nothing more exact.
-    pub(super) saving: Option<(String, Arc<Page>)>,
+    /// The name of a file that waits for what is to stand in it, and what will if the store has nothing more exact; `None`: then it is not written.
+    pub(super) saving: Option<(String, Option<Arc<Page>>)>,
     pub(super) asks: Asks,
     /// Keys that wait for the rows they are meant for.
     pub(super) deferred: VecDeque<KeyEvent>,

@@ -10,7 +10,7 @@ use crate::{
         query_line::QueryLine,
         question::Reach,
     },
-    message::Text,
+    message::{ReceiverId, Text},
     store::{CauseRow, Count, Row},
 };
 
@@ -79,6 +79,10 @@ pub enum Wanted {
     Search,
     /// The name of a file for what the pane says.
     File,
+    /// The number of an attachment of this receiver's content: there are so many.
+    Attachment(ReceiverId, usize),
+    /// The name of a file for an attachment of this receiver's content.
+    AttachmentFile(ReceiverId, usize),
     /// The name under which a query is kept.
     QueryName,
     /// The number of a receiver to go to.

@@ -33,11 +33,11 @@ fn of_a_whole_message_text_html_headers_source_and_attachments_can_be_read() {
     console.press("v");
     let shown = pane(&console);
     assert!(
-        shown.contains("1. plan.pdf  application/pdf, 5 bytes"),
+        shown.contains("1.   plan.pdf  application/pdf, 5 bytes"),
         "{shown}"
     );
     assert!(
-        shown.contains("2. marks\u{fffd}vsc.exe  text/csv"),
+        shown.contains("2.   marks\u{fffd}vsc.exe  text/csv"),
         "made visible: {shown}"
     );
     console.press("v");

@@ -312,7 +312,11 @@ impl Source for Memory {
                 let said = self.content(*id);
                 Answer::Content(detail.map(|detail| content::read(detail, &said, *part, *width)))
             }
-            Question::Raw { id, part } => Answer::Raw(content::raw(&self.content(*id), *part)),
+            Question::Raw { id, piece } => {
+                let there = self.receivers.contains_key(&id.0);
+                let bytes = there.then(|| content::raw(&self.content(*id), *piece));
+                Answer::Raw(bytes.flatten())
+            }
             Question::Find { page, words } => Answer::Find(page.find(words)),
             Question::Range {
                 query,

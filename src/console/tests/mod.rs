@@ -2,6 +2,7 @@
 
 mod acting;
 mod arranging;
+mod attachments;
 mod causes;
 mod content;
 mod detail;

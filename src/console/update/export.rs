@@ -5,17 +5,17 @@ use std::sync::Arc;
 use super::{Out, pane};
 use crate::console::{
     action::Place,
-    content::Part,
+    content::{Part, Piece},
     detail::Tab,
     effect::{Effect, NotSaved, Save},
-    page::{Hit, Page},
+    page::Hit,
     query_line::QueryLine,
     question::Question,
     state::{Confirm, Notice, Overlay, Prompt, Screen, Search, State, Wanted},
     text::{counted, grouped, shell_quoted},
 };
 use crate::{
-    message::{DisplayText, Text},
+    message::{DisplayText, ReceiverId, Text},
     store::Sort,
 };
 
@@ -191,26 +191,100 @@ pub(super) fn save(state: &mut State, path: &str, out: &mut Out) {
     let raw = |text: Option<&Text>| text.map(|text| text.raw().as_bytes().to_vec());
     let bytes = match (state.pane.tab, state.pane.id, &state.pane.content) {
         (Tab::Content, Some(id), Some(reading)) => {
-            let part = reading.part;
-            state.saving = Some((path.to_owned(), Arc::clone(&state.pane.page)));
-            return out.ask(state, Question::Raw { id, part });
+            let piece = Piece::Part(reading.part);
+            state.saving = Some((path.to_owned(), Some(Arc::clone(&state.pane.page))));
+            return out.ask(state, Question::Raw { id, piece });
         }
         (Tab::Traceback, ..) => raw(state.attempt().and_then(|tried| tried.traceback.as_ref())),
         (Tab::Transcript, ..) => raw(state.attempt().and_then(|tried| tried.transcript.as_ref())),
         _ => None,
     };
-    write(path.to_owned(), bytes, &state.pane.page, out);
+    let bytes = bytes.unwrap_or_else(|| state.pane.page.plain().into_bytes());
+    write(path.to_owned(), bytes, out);
 }
 
 /// The letters that were asked for, for the file that waits for them.
 pub(super) fn take_raw(state: &mut State, bytes: Option<Vec<u8>>, out: &mut Out) {
-    if let Some((path, page)) = state.saving.take() {
-        write(path, bytes, &page, out);
+    let Some((path, page)) = state.saving.take() else {
+        return;
+    };
+    let bytes = bytes.or_else(|| page.map(|page| page.plain().into_bytes()));
+    if let Some(bytes) = bytes {
+        return write(path, bytes, out);
+    }
+    let words = "not saved: the receiver is no longer in the store";
+    state.hint = Some(Notice::bad(words));
+    out.draw();
+}
+
+/// Asks which attachment is to be saved, if there are several.
+pub(super) fn ask_attachment(state: &mut State, out: &mut Out) {
+    let many = state
+        .pane
+        .content
+        .as_ref()
+        .map_or(0, |reading| reading.attachments.len());
+    match state.pane.id {
+        Some(id) if many == 1 => ask_attachment_name(state, id, "1", out),
+        Some(id) => {
+            state.overlay = Some(Overlay::Prompt(Prompt {
+                wanted: Wanted::Attachment(id, many),
+                line: QueryLine::open("1"),
+            }));
+            out.draw();
+        }
+        None => {}
     }
 }
 
-fn write(path: String, bytes: Option<Vec<u8>>, page: &Page, out: &mut Out) {
-    let bytes = bytes.unwrap_or_else(|| page.plain().into_bytes());
+/// Asks for the name of a file for the attachment with this number.
+pub(super) fn ask_attachment_name(state: &mut State, id: ReceiverId, number: &str, out: &mut Out) {
+    out.draw();
+    let shown = state
+        .pane
+        .content
+        .as_ref()
+        .filter(|_| state.pane.id == Some(id));
+    let Some(reading) = shown else {
+        return out.hint(state, "not saved: another receiver is shown by now");
+    };
+    let number: usize = number.parse().unwrap_or_default();
+    let name = number
+        .checked_sub(1)
+        .and_then(|at| reading.attachments.get(at));
+    let Some(name) = name else {
+        let words = format!(
+            "not saved: its attachments are 1 to {}",
+            reading.attachments.len()
+        );
+        return out.hint(state, &words);
+    };
+    // The name that its sender gave never stands alone: it could be that of a file which something else reads.
+    let line = QueryLine::open(&format!("postroom-{id}-{name}"));
+    state.overlay = Some(Overlay::Prompt(Prompt {
+        wanted: Wanted::AttachmentFile(id, number),
+        line,
+    }));
+}
+
+/// Saves an attachment under a name.
+pub(super) fn save_attachment(
+    state: &mut State,
+    which: (ReceiverId, usize),
+    path: &str,
+    out: &mut Out,
+) {
+    out.draw();
+    if path.is_empty() {
+        return out.hint(state, "not saved: the file needs a name");
+    }
+    let (id, number) = which;
+    state.saving = Some((path.to_owned(), None));
+    let piece = Piece::Attachment(number);
+    out.ask(state, Question::Raw { id, piece });
+}
+
+fn write(path: String, bytes: Vec<u8>, out: &mut Out) {
     out.0.push(Effect::Save(Save {
         path,
         bytes: Arc::new(bytes),

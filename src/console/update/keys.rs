@@ -256,12 +256,19 @@ fn run(state: &mut State, command: Command, out: &mut Out) {
         Command::CopyCommand => export::copy_command(state, out),
         Command::Pager => export::page(state, out),
         Command::Save => export::ask_name(state, out),
+        Command::SaveAttachment => export::ask_attachment(state, out),
         Command::Take => {
             if let Some(Overlay::Prompt(prompt)) = state.overlay.take() {
                 let text = prompt.line.text();
                 match prompt.wanted {
                     Wanted::Search => pane::search(state, text, out),
                     Wanted::File => export::save(state, text.trim(), out),
+                    Wanted::Attachment(id, _) => {
+                        export::ask_attachment_name(state, id, text.trim(), out);
+                    }
+                    Wanted::AttachmentFile(id, number) => {
+                        export::save_attachment(state, (id, number), text.trim(), out);
+                    }
                     Wanted::QueryName => query::save(state, text.trim(), out),
                     Wanted::Id => go_to(state, text.trim(), out),
                 }

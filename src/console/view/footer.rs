@@ -27,9 +27,10 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
 /// The line of text that is being written, and its keys where there is room for both.
 fn draw_prompt(state: &State, prompt: &Prompt, area: Rect, buffer: &mut Buffer) -> Position {
     let theme = state.setup.theme;
-    let label = match prompt.wanted {
+    let label: &str = match prompt.wanted {
         Wanted::Search => " search: ",
-        Wanted::File => " save as: ",
+        Wanted::File | Wanted::AttachmentFile(..) => " save as: ",
+        Wanted::Attachment(_, many) => &format!(" which attachment, 1 to {many}: "),
         Wanted::QueryName => " keep the query as: ",
         Wanted::Id => " go to number: ",
     };
