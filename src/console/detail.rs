@@ -351,7 +351,8 @@ fn details(page: &mut Page, detail: &Detail, setup: &Setup) {
         &format!("{} ({})", row.message_id, detail.message_status),
     );
     page.pair("Key", row.message_key.shown().as_str());
-    page.pair("Message-ID", detail.uid.shown().as_str());
+    // The Message-ID begins with it, unless a raw message brought its own.
+    page.pair("Uid", detail.uid.shown().as_str());
     pair_of(page, "From", detail.from.as_ref());
     pair_of(page, "Reply-To", detail.reply_to.as_ref());
     match &detail.return_path {

@@ -216,6 +216,7 @@ fn details_say_everything_else_and_metadata_as_json() {
     console.press("G");
     shown.push_str(&console.screen());
     for words in [
+        "Uid             ",
         "Return path     empty",
         "Reply-To        desk@uni.example",
         "Header          X-Site: uni",
