@@ -8,6 +8,7 @@ use crate::{
         content::{Part, Reading},
         detail::Tab,
         page::{Hit, MOST_HITS, Page, Shape, Spot},
+        text::grouped,
     },
     message::ReceiverId,
     store::Detail,
@@ -72,9 +73,12 @@ impl Search {
         let many = hits.len().min(MOST_HITS);
         match self.current {
             _ if many == 0 => "no match".to_owned(),
-            Some(current) => format!("match {} of {most}{many}", current + 1),
+            Some(current) => {
+                let (current, many) = (grouped(current as u64 + 1), grouped(many as u64));
+                format!("match {current} of {most}{many}")
+            }
             None if many == 1 => "1 match".to_owned(),
-            None => format!("{most}{many} matches"),
+            None => format!("{most}{} matches", grouped(many as u64)),
         }
     }
 }

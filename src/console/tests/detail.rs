@@ -270,6 +270,17 @@ fn words_are_found_and_gone_through_and_esc_first_ends_the_search() {
 }
 
 #[test]
+fn so_many_matches_that_nobody_counts_them_are_told_so() {
+    let mut console = Console::open(saying_text("a ".repeat(20_000)));
+    console.press("3 enter 3 / a enter N");
+    assert!(
+        title(&console).contains("match 10,000 of ≥ 10,000"),
+        "{}",
+        title(&console)
+    );
+}
+
+#[test]
 fn a_search_also_finds_what_was_folded_and_goes_on_in_the_next_receiver() {
     let mut memory = failed_with(JAVA);
     let attempt = &mut memory.receivers.get_mut(&92).unwrap().attempts[0];
