@@ -19,6 +19,9 @@ const MOST_HTML: usize = 1024 * 1024;
 /// Tables are laid out in so many columns at least, and lines of text in so many at most.
 const WIDTHS: std::ops::RangeInclusive<usize> = 20..=100;
 
+/// Lines that name the parts, where there are several.
+const BAR: usize = 2;
+
 /// A part of a content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -71,6 +74,13 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// What it says, without the line that names the parts.
+    pub fn plain(&self) -> String {
+        let plain = self.page.plain();
+        let bar = if self.parts.len() > 1 { BAR } else { 0 };
+        plain.split_inclusive('\n').skip(bar).collect()
+    }
+
     /// The part so many after a part; the last is followed by the first.
     pub fn step(&self, by: usize) -> Part {
         let at = self.parts.iter().position(|part| *part == self.part);
@@ -131,6 +141,9 @@ pub fn raw(content: &Content, piece: Piece) -> Option<Vec<u8>> {
         }
         (Body::Parts { html, .. } | Body::Template { html, .. }, Piece::Part(Part::Source)) => {
             html.clone().map(String::into_bytes)
+        }
+        (Body::Raw(bytes), Piece::Part(Part::Text)) => {
+            Some(Parts::of(bytes).text()?.string().into_bytes())
         }
         (Body::Raw(bytes), Piece::Part(Part::Source)) => Some(bytes.clone()),
         (Body::Raw(bytes), Piece::Part(Part::Headers)) => Some(Parts::of(bytes).head().to_vec()),

@@ -11,10 +11,7 @@ mod overview;
 mod pane;
 mod table;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::TimeDelta;
 use ratatui::{crossterm::event::KeyEvent, layout::Size};
@@ -23,11 +20,11 @@ use super::{
     action::Place,
     asks::Asks,
     clock::Zone,
+    content::Reading,
     effect::JobId,
     kept::Kept,
     keymap::Keymap,
     layout::{Areas, Focus},
-    page::Page,
     question::{Sort, Unserved},
     theme::Theme,
 };
@@ -185,7 +182,7 @@ pub struct State {
     /// The store could not answer.
     pub trouble: Option<(Sort, DisplayText)>,
     /// The name of a file that waits for what is to stand in it, and what will if the store has nothing more exact; `None`: then it is not written.
-    pub(super) saving: Option<(String, Option<Arc<Page>>)>,
+    pub(super) saving: Option<(String, Option<Reading>)>,
     pub(super) asks: Asks,
     /// Keys that wait for the rows they are meant for.
     pub(super) deferred: VecDeque<KeyEvent>,

@@ -121,3 +121,22 @@ fn html_is_laid_out_for_the_pane_it_is_shown_in() {
     console.resize(60, 24);
     assert!(console.state.pane.page.len() > before);
 }
+
+#[test]
+fn what_leaves_the_pane_is_the_content_and_not_the_line_that_names_its_parts() {
+    let mut console = Console::open(saying(Body::Raw(WHOLE.as_bytes().to_vec())));
+    console.press("3 enter 3 s enter v s enter y a");
+    let left: Vec<_> = console
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Save(save) => Some(String::from_utf8(save.bytes.to_vec()).unwrap()),
+            Effect::Copy(text) => Some(text.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(left[0], "Først tekst.", "decoded, and nothing else with it");
+    assert!(left[1].starts_with("Subject "), "{}", left[1]);
+    assert!(left[1].contains("one│two"), "{}", left[1]);
+    assert_eq!(left[1], left[2]);
+}

@@ -82,7 +82,11 @@ pub(super) fn copy_traceback(state: &mut State, out: &mut Out) {
 
 /// Copies all that the tab says.
 pub(super) fn copy_all(state: &mut State, out: &mut Out) {
-    let all = state.pane.page.plain();
+    let pane = &state.pane;
+    let all = match (pane.tab, &pane.content) {
+        (Tab::Content, Some(reading)) => reading.plain(),
+        _ => pane.page.plain(),
+    };
     copy(state, all, "all of it", out);
 }
 
@@ -192,7 +196,7 @@ pub(super) fn save(state: &mut State, path: &str, out: &mut Out) {
     let bytes = match (state.pane.tab, state.pane.id, &state.pane.content) {
         (Tab::Content, Some(id), Some(reading)) => {
             let piece = Piece::Part(reading.part);
-            state.saving = Some((path.to_owned(), Some(Arc::clone(&state.pane.page))));
+            state.saving = Some((path.to_owned(), Some(reading.clone())));
             return out.ask(state, Question::Raw { id, piece });
         }
         (Tab::Traceback, ..) => raw(state.attempt().and_then(|tried| tried.traceback.as_ref())),
@@ -205,10 +209,10 @@ pub(super) fn save(state: &mut State, path: &str, out: &mut Out) {
 
 /// The letters that were asked for, for the file that waits for them.
 pub(super) fn take_raw(state: &mut State, bytes: Option<Vec<u8>>, out: &mut Out) {
-    let Some((path, page)) = state.saving.take() else {
+    let Some((path, reading)) = state.saving.take() else {
         return;
     };
-    let bytes = bytes.or_else(|| page.map(|page| page.plain().into_bytes()));
+    let bytes = bytes.or_else(|| reading.map(|reading| reading.plain().into_bytes()));
     if let Some(bytes) = bytes {
         return write(path, bytes, out);
     }
