@@ -6,9 +6,10 @@ mod support;
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _};
 
+use chrono::{Datelike as _, TimeDelta, Utc};
 use postroom::demo::server::{Action, Phase, Script, Server};
 use serde_json::{Value, json};
-use support::{Disk, Postroom, SOON, Setup, message, several, with_own_mounts};
+use support::{Certificate, Disk, Postroom, SOON, Setup, message, several, with_own_mounts};
 
 /// Every point with what it came to.
 fn check(postroom: &Postroom, code: i32) -> BTreeMap<String, (Value, String)> {
@@ -59,6 +60,7 @@ fn a_store_that_is_well_has_a_line_for_each_point_and_exit_code_0() {
         "foreign_keys",
         "integrity",
         "leftovers",
+        "listener",
         "schema",
         "secrets",
         "store",
@@ -298,6 +300,77 @@ fn a_secret_that_others_can_read_and_a_config_that_cannot_be_are_told_and_the_re
 
     fs::write(postroom.config_path(), "[delivery]\nbackof = 1\n").unwrap();
     only_wrong(&postroom, "config", &["did you mean `backoff`?", "line 2"]);
+}
+
+/// A listener with this certificate.
+fn listening_with(certificate: &Certificate) -> Setup {
+    let (cert_file, key_file) = certificate.files();
+    Setup::new()
+        .file("email")
+        .set("listen.smtp.address", "127.0.0.1:2525")
+        .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
+        .set("listen.smtp.key_file", key_file.to_str().unwrap())
+}
+
+/// One from so many days ago to so many days hence.
+fn of_days(ago: i64, hence: i64) -> Certificate {
+    let day = |days| {
+        let day = Utc::now() + TimeDelta::days(days);
+        let of = |n: u32| u8::try_from(n).unwrap();
+        rcgen::date_time_ymd(day.year(), of(day.month()), of(day.day()))
+    };
+    Certificate::with(&["localhost"], |params| {
+        (params.not_before, params.not_after) = (day(-ago), day(hence));
+    })
+}
+
+#[test]
+fn a_listener_whose_certificate_no_client_will_take_is_told_before_clients_tell_it() {
+    let postroom = Setup::new().file("email").build();
+    let good = of_days(10, 80);
+    postroom.configure(listening_with(&good));
+    let points = check(&postroom, 0);
+    let (ok, message) = &points["listener"];
+    assert_eq!(*ok, json!(true));
+    assert!(
+        message.contains("127.0.0.1:2525, ") && message.contains(" until 20"),
+        "{message}"
+    );
+
+    let authority = Certificate::with(&["localhost"], |params| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    });
+    let for_clients = Certificate::with(&["localhost"], |params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    for (certificate, told) in [
+        (of_days(90, -1), "ca.pem expired 20"),
+        (of_days(80, 10), "ca.pem expires soon, 20"),
+        (of_days(-2, 90), "cannot be used before 20"),
+        (authority, "CA:FALSE"),
+        (for_clients, "no client can take"),
+    ] {
+        postroom.configure(listening_with(&certificate));
+        only_wrong(&postroom, "listener", &[told]);
+    }
+    // Those that live for six days are renewed every fourth.
+    let short = of_days(3, 3);
+    postroom.configure(listening_with(&short));
+    check(&postroom, 0);
+
+    let (_, key) = good.files();
+    postroom.configure(listening_with(&short).set("listen.smtp.key_file", key.to_str().unwrap()));
+    only_wrong(&postroom, "listener", &["cannot be used together"]);
+    postroom.configure(listening_with(&good).set("listen.smtp.cert_file", "nowhere.pem"));
+    only_wrong(&postroom, "listener", &["cert_file: ", "nowhere.pem"]);
+    postroom.configure(listening_with(&good));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    only_wrong(
+        &postroom,
+        "secrets",
+        &["listen.smtp", "chmod 600", "key.pem"],
+    );
+    assert_eq!(check(&postroom, 1)["listener"].0, Value::Null);
 }
 
 #[test]

@@ -1,18 +1,23 @@
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
+use chrono::Utc;
 use serde::Serialize;
 
 use super::{
     Exit,
     console::looks,
     context::Globals,
-    output::{Format, json_line},
+    output::{Format, json_line, local},
     progress::progress,
-    ways::way,
+    ways::{listening, way},
 };
 use crate::{
     backend::{Proof, SecretSource},
     config::{Backend, Config, Delivery, Kind},
+    inbound::{self, Standing},
     message::DisplayText,
     size,
     store::{Finding, POINTS, Reader},
@@ -21,7 +26,7 @@ use crate::{
 /// Look through the config and the whole store for what is wrong; changes nothing
 #[derive(clap::Args)]
 #[command(
-    after_help = "One line a point: config, secrets, store, disk, schema, leftovers, text_index, integrity, foreign_keys, contents, counters.\nThe last four read the whole store. Ctrl-C does no harm. Exit code 0: all is well; 1: something is wrong, and its line says the way out.\n\nExamples:\n  postroom check\n  postroom check --format json\n  postroom check --store /var/backups/postroom.db"
+    after_help = "One line a point: config, secrets, listener, store, disk, schema, leftovers, text_index, integrity, foreign_keys, contents, counters.\nThe last four read the whole store. Ctrl-C does no harm. Exit code 0: all is well; 1: something is wrong, and its line says the way out.\n\nExamples:\n  postroom check\n  postroom check --format json\n  postroom check --store /var/backups/postroom.db"
 )]
 pub(super) struct Args {
     /// How to write it
@@ -44,15 +49,12 @@ struct Told {
 }
 
 impl Told {
-    fn point(&mut self, check: &str, finding: Option<Finding>) -> anyhow::Result<()> {
+    /// `Err`: it could not be looked at, and why.
+    fn point(&mut self, check: &str, finding: Result<Finding, &str>) -> anyhow::Result<()> {
         let (ok, word, message) = match finding {
-            Some(Ok(well)) => (Some(true), "ok", well),
-            Some(Err(wrong)) => (Some(false), "WRONG", wrong),
-            None => (
-                None,
-                "-",
-                "not looked at, since the store cannot be opened".to_owned(),
-            ),
+            Ok(Ok(well)) => (Some(true), "ok", well),
+            Ok(Err(wrong)) => (Some(false), "WRONG", wrong),
+            Err(why) => (None, "-", format!("not looked at, since {why}")),
         };
         self.wrong |= ok == Some(false);
         let mut out = io::stdout().lock();
@@ -83,12 +85,13 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         wrong: false,
     };
     let config = globals.config();
-    told.point("config", Some(configured(config.as_ref())))?;
+    told.point("config", Ok(configured(config.as_ref())))?;
     // Where no config can be read, a store that was named can still be looked at.
     let named = globals.named_store().map(|_| Config::default());
     let reader = match (&config, named) {
         (Ok(config), _) => {
-            told.point("secrets", Some(secrets(config)))?;
+            told.point("secrets", Ok(secrets(config)))?;
+            told.point("listener", listener(config))?;
             opened(globals, config)
         }
         (Err(_), Some(defaults)) => opened(globals, &defaults),
@@ -96,12 +99,12 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     };
     let reader = match reader {
         Ok(reader) => {
-            told.point("store", Some(Ok(reader.path().display().to_string())))?;
-            Some(reader)
+            told.point("store", Ok(Ok(reader.path().display().to_string())))?;
+            Ok(reader)
         }
         Err(why) => {
-            told.point("store", Some(Err(why)))?;
-            None
+            told.point("store", Ok(Err(why)))?;
+            Err("the store cannot be opened")
         }
     };
     let bar = progress("{spinner} {msg}, {elapsed}");
@@ -111,12 +114,12 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         .map_or(Delivery::default().min_free, |config| {
             config.delivery.min_free
         });
-    told.point("disk", reader.as_ref().map(|reader| disk(reader, floor)))?;
+    let reader = reader.as_ref().map_err(|why| *why);
+    told.point("disk", reader.map(|reader| disk(reader, floor)))?;
     for (name, look) in POINTS {
         bar.set_message(*name);
-        let finding = reader
-            .as_ref()
-            .map(|reader| look(reader).unwrap_or_else(|error| Err(error.to_string())));
+        let finding =
+            reader.map(|reader| look(reader).unwrap_or_else(|error| Err(error.to_string())));
         bar.suspend(|| told.point(name, finding))?;
     }
     bar.finish_and_clear();
@@ -164,6 +167,57 @@ fn secrets_of(backend: &Backend) -> impl Iterator<Item = &SecretSource> {
     login.into_iter().chain(key)
 }
 
+/// Every secret that the listener needs.
+fn secrets_of_listener(config: &Config) -> impl Iterator<Item = SecretSource> {
+    config.listen_smtp.iter().flat_map(|listen| {
+        let key = listen.tls.iter();
+        let key = key.map(|(_, key)| SecretSource::File(key.clone()));
+        listen.users.values().cloned().chain(key)
+    })
+}
+
+/// `run` can listen, and clients will take the certificate.
+fn listener(config: &Config) -> Result<Finding, &'static str> {
+    if secrets_of_listener(config).any(|secret| secret.check().is_err()) {
+        return Err("its secrets cannot be had");
+    }
+    let look = |settings: inbound::Settings| {
+        let address = settings.address();
+        anyhow::Ok(match settings.certificate(Utc::now())? {
+            Some((file, standing)) => {
+                usable(file, standing).map(|words| format!("{address}, {words}"))
+            }
+            None => Ok(format!("{address}, without STARTTLS")),
+        })
+    };
+    let found = listening(config).and_then(|settings| match settings {
+        Some(settings) => look(settings),
+        None => Ok(Ok("there is none".to_owned())),
+    });
+    Ok(found.unwrap_or_else(|error| Err(format!("{error:#}"))))
+}
+
+fn usable(file: &Path, standing: Standing) -> Finding {
+    const RENEW: &str = "renew it, then `systemctl reload postroom`";
+    let file = file.display();
+    match standing {
+        Standing::Until(end) => Ok(format!("{file} until {}", local(end))),
+        Standing::Soon(end) => Err(format!("{file} expires soon, {}: {RENEW}", local(end))),
+        Standing::Expired(end) => Err(format!("{file} expired {}: {RENEW}", local(end))),
+        Standing::NotYet(begin) => Err(format!(
+            "{file} cannot be used before {}: look at this machine's clock",
+            local(begin)
+        )),
+        Standing::Authority => Err(format!(
+            "{file} begins with the certificate of an authority (CA:TRUE), as self-signed ones often are, which no client should take for a server's: \
+             make it anew with CA:FALSE, by `openssl req -x509 -addext basicConstraints=critical,CA:FALSE …`"
+        )),
+        Standing::Useless => Err(format!(
+            "{file} holds a certificate that no client can take for a server's: make it anew"
+        )),
+    }
+}
+
 /// Secrets' files can be read, by their owner alone. A variable may be set only where `run` is started.
 fn secrets(config: &Config) -> Finding {
     let (mut well, mut wrong) = (Vec::new(), Vec::new());
@@ -171,10 +225,11 @@ fn secrets(config: &Config) -> Finding {
         .backends
         .iter()
         .flat_map(|(name, backend)| secrets_of(backend).map(move |source| (name.as_str(), source)));
-    let listens = config.listen_smtp.iter().flat_map(|listen| &listen.users);
-    let named = named.chain(listens.map(|(_, source)| ("listen.smtp", source)));
-    for (name, source) in named {
-        match (source, source.check()) {
+    let named = named.map(|(name, source)| (name, source.clone()));
+    let listens = secrets_of_listener(config).map(|source| ("listen.smtp", source));
+    for (name, source) in named.chain(listens) {
+        let checked = source.check();
+        match (source, checked) {
             (SecretSource::Env(variable), Err(_)) => well.push(format!(
                 "{name}: {variable} is not set here, and has to be where `run` or `deliver` is started"
             )),

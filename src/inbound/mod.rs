@@ -1,10 +1,11 @@
 //! What comes in: mails that applications hand over by SMTP.
 //!
 //! [`Listener`] takes connections, a bounded number of threads; a `session` is one conversation, over a `wire`; `command` and `data` are its grammar,
-//! without I/O; `auth` knows passwords. [`Intake`] stores what was said, one durable commit for all that wait for one, before anybody hears of it.
+//! without I/O; `auth` knows passwords, `certificate` what clients will say of the listener's. [`Intake`] stores what was said, one durable commit for all that wait for one, before anybody hears of it.
 //! [`converse`] is the same conversation over standard input and output.
 
 mod auth;
+mod certificate;
 mod command;
 mod data;
 mod intake;
@@ -16,6 +17,7 @@ mod wire;
 
 use std::{io, sync::Arc};
 
+pub use certificate::Standing;
 pub use intake::Intake;
 pub use listener::Listener;
 pub use settings::{ListenSettings, Settings, SettingsError};

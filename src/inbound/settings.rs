@@ -16,9 +16,10 @@ use rustls::{
     },
 };
 
+use super::certificate::{self, Standing};
 use crate::{
     backend::{SecretError, SecretSource},
-    message::SubmitDefaults,
+    message::{SubmitDefaults, Timestamp},
 };
 
 /// Everything there is to say about the SMTP listener: `[listen.smtp]` of the config.
@@ -174,16 +175,28 @@ impl Settings {
     pub fn address(&self) -> SocketAddr {
         self.listen.address
     }
+
+    /// How it is with the certificate, if there is one: a listener begins with any, its clients do not.
+    pub fn certificate(&self, now: Timestamp) -> Result<Option<(&Path, Standing)>, SettingsError> {
+        let Some((file, _)) = &self.listen.tls else {
+            return Ok(None);
+        };
+        let standing = certificate::standing(&chain(file)?, now);
+        Ok(Some((file, standing)))
+    }
+}
+
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
+    CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|source| SettingsError::Certificate {
+            path: file.to_owned(),
+            source,
+        })
 }
 
 fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, SettingsError> {
-    let unreadable = |source| SettingsError::Certificate {
-        path: certificate.to_owned(),
-        source,
-    };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable)?;
+    let chain = chain(certificate)?;
     let secret = SecretSource::File(key.to_owned())
         .read()
         .map_err(SettingsError::Key)?;

@@ -1,6 +1,7 @@
 use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc};
 
 use base64::Engine as _;
+use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
@@ -17,13 +18,21 @@ pub struct Certificate {
 impl Certificate {
     /// For these host names and addresses.
     pub fn new(names: &[&str]) -> Self {
+        Self::with(names, |_| {})
+    }
+
+    /// The same, with something about it changed.
+    pub fn with(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), made.pem()).unwrap();
         Self {
-            der: made.cert.der().clone(),
-            key: made.signing_key.serialize_der(),
+            der: made.der().clone(),
+            key: key.serialize_der(),
             folder,
         }
     }
