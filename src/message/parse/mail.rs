@@ -1,7 +1,7 @@
 //! A mail as applications have always handed one over, an envelope and a message of RFC 5322 → [`Submission`]. `postroom sendmail` and the SMTP
 //! listener share it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use lettre::{
     Address,
@@ -63,7 +63,8 @@ pub struct Envelope {
 
 impl Submission {
     /// Reads a mail. Every line end becomes CRLF (RFC 5321 2.3.8); `X-Postroom-Type`, `-Key`, `-Language` and `-User` are taken out, and so are Bcc
-    /// and Return-Path; a missing From and Date are added, a missing Message-ID when it is sent (RFC 6409 8). Else nothing is changed.
+    /// and Return-Path; a missing From and Date are added, a missing Message-ID when it is sent (RFC 6409 8); a From without a domain gets the address
+    /// that a missing one would have. Else nothing is changed.
     pub fn of_mail(
         message: Vec<u8>,
         envelope: Envelope,
@@ -124,18 +125,22 @@ fn submission(
     let Header {
         mut kept,
         ours,
-        has_from,
+        from,
         has_date,
         end,
     } = Header::read(&message)?;
     let ours = Ours::read(&ours)?;
 
+    let alone = from.clone().and_then(|from| user_alone(&kept[from]));
     let given = match &envelope.from {
-        Some(from) if !has_from => {
-            let from: Mailbox = from
+        Some(given) if from.is_none() || alone.is_some() => {
+            let mut given: Mailbox = given
                 .parse()
                 .map_err(|_| Wrong::at("From".to_owned(), "is no address"))?;
-            Some(from)
+            given.name = alone.or(given.name);
+            // Its own, if it has one, cannot stand beside it.
+            kept.drain(from.unwrap_or_default());
+            Some(given)
         }
         _ => None,
     };
@@ -256,7 +261,8 @@ struct Header<'a> {
     kept: Vec<u8>,
     /// The name, in lower case, and the whole of each field that is for us.
     ours: Vec<(String, &'a [u8])>,
-    has_from: bool,
+    /// Where From stands in `kept`.
+    from: Option<Range<usize>>,
     has_date: bool,
     /// Where the body begins.
     end: usize,
@@ -269,7 +275,7 @@ impl<'a> Header<'a> {
         let mut header = Self {
             kept: Vec::new(),
             ours: Vec::new(),
-            has_from: false,
+            from: None,
             has_date: false,
             end: 0,
         };
@@ -291,17 +297,28 @@ impl<'a> Header<'a> {
                 header.ours.push((name, field));
                 continue;
             }
-            header.has_from |= name == "from";
             header.has_date |= name == "date";
             if !DROPPED.contains(&name.as_str()) {
+                let begin = header.kept.len();
                 header.kept.extend_from_slice(field);
                 if !field.ends_with(b"\n") {
                     header.kept.extend_from_slice(b"\r\n");
+                }
+                if name == "from" {
+                    header.from.get_or_insert(begin..header.kept.len());
                 }
             }
         }
         Ok(header)
     }
+}
+
+/// What to call whoever is named in a From without a domain, as cron writes it: `root (Cron Daemon)`. Mail servers refuse such a From.
+fn user_alone(from: &[u8]) -> Option<String> {
+    let parsed = MessageParser::default().parse_headers(from)?;
+    let first = parsed.from()?.first()?;
+    let user = first.address().filter(|user| !user.contains('@'))?;
+    Some(visible(first.name().unwrap_or(user)))
 }
 
 /// The name of the field that begins here, in lower case; spaces before the colon are obsolete, not unheard of (RFC 5322 4.5).
