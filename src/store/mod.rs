@@ -51,13 +51,16 @@ mod words;
 
 use std::{
     fmt::Write as _,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
+use rusqlite::{
+    Connection, DEFAULT_NAME, FileControl, OpenFlags, Transaction, TransactionBehavior,
+    config::DbConfig,
+};
 
 pub use action::{Acting, ResendFailed};
 pub use backup::Backup;
@@ -312,10 +315,26 @@ fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreE
         // The plans are ours: they must not change with a value that happens to be bound, nor be made anew for each.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         conn.set_prepared_statement_cache_capacity(64);
+        if !read_only {
+            stay_readable(&path, &conn)?;
+        }
         Ok(conn)
     };
     let conn = open().map_err(|error| error::explain(&path, error))?;
     Ok((path, conn))
+}
+
+/// Of a store that others than its owner may read, what readers and writers share stays beside it when the last of them goes, the log emptied. So who
+/// may only read can look at it at rest too, and SQLite itself sees when somebody begins to write (https://sqlite.org/wal.html#read_only_databases).
+/// A store for its owner alone leaves nothing: when an admin gives it a wider mode, these files are made anew with that.
+fn stay_readable(path: &Path, conn: &Connection) -> rusqlite::Result<()> {
+    let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode());
+    if mode & 0o077 != 0 {
+        conn.file_control(DEFAULT_NAME, FileControl::PersistWal(&mut 1))?;
+        // With any limit the log is emptied at the end; with this one at no other time.
+        conn.pragma_update(None, "journal_size_limit", i64::MAX)?;
+    }
+    Ok(())
 }
 
 /// Whether nobody can write to the store, so that it may be read without the files that readers and writers share: SQLite could not make

@@ -35,6 +35,13 @@ impl Terminal {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
+        let mut command = postroom.command(arguments);
+        command.envs(variables.iter().copied());
+        Self::running(command, size)
+    }
+
+    /// The same with a command of the test's own.
+    pub fn running(mut command: Command, size: (u16, u16)) -> Self {
         // Nobody but the test holds this side, or it would never hang up.
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = rustix::pty::openpt(flags).unwrap();
@@ -45,15 +52,14 @@ impl Terminal {
         let other = OpenOptions::new().read(true).write(true).open(name);
         let other = other.unwrap();
         set_size(name, size);
-        let child = postroom
-            .command(arguments)
-            .envs(variables.iter().copied())
+        let child = command
             .env("TERM", "xterm-256color")
             .stdin(other.try_clone().unwrap())
             .stdout(other.try_clone().unwrap())
             .stderr(Stdio::from(other))
             .spawn()
             .unwrap();
+        drop(command);
         let written = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let (mut from, into) = (master.try_clone().map(File::from).unwrap(), written.clone());
         let (stopped, stop) = std::io::pipe().unwrap();
