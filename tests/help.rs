@@ -4,12 +4,9 @@
 
 mod support;
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::{fs, process::Command};
 
-use support::{Postroom, Setup, skipped};
+use support::{Postroom, Setup, is_here};
 
 fn postroom() -> Postroom {
     Setup::new().build()
@@ -27,21 +24,6 @@ fn names(postroom: &Postroom) -> Vec<String> {
         .filter(|name| *name != "help")
         .map(str::to_owned)
         .collect()
-}
-
-/// Whether the program is here; else a line says that nothing was tested with it.
-fn is_here(program: &str) -> bool {
-    let here = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .is_ok();
-    if !here {
-        skipped(&format!(
-            "what is tested with {program}: there is none here"
-        ));
-    }
-    here
 }
 
 #[test]

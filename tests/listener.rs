@@ -9,9 +9,9 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, BufRead as _, BufReader, Read as _, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
-    process::{Child, Command, Stdio},
+    net::{Shutdown, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,99 +22,18 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use postroom::demo::server::{Action, Script, Server};
-use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
-use support::{Certificate, Postroom, SOON, Setup};
+use support::{
+    Certificate, Postroom, SOON, Service, Setup, Signal, free_address, is_here, listening,
+};
 
-/// `run`, and where it listens.
-struct Service {
-    child: Child,
-    socket: UnixDatagram,
-    log: std::path::PathBuf,
-    address: SocketAddr,
+trait Serves {
+    fn client(&self) -> Client;
 }
 
-/// An address where nobody listens yet.
-fn free_address() -> SocketAddr {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap()
-}
-
-/// A backend, and a listener at this address.
-fn listening(address: SocketAddr) -> Setup {
-    Setup::new()
-        .file("disk")
-        .set("listen.smtp.address", address.to_string())
-}
-
-impl Service {
-    fn start(postroom: &Postroom, address: SocketAddr) -> Self {
-        let path = postroom.folder().join("notify");
-        let _ = fs::remove_file(&path);
-        let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(SOON)).unwrap();
-        let log = postroom.folder().join("log");
-        let child = postroom
-            .command(&["-v", "run"])
-            .env("NOTIFY_SOCKET", path)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let service = Self {
-            child,
-            socket,
-            log,
-            address,
-        };
-        service.says("READY=1");
-        service
-    }
-
-    fn says(&self, wanted: &str) {
-        let mut said = [0; 4096];
-        loop {
-            let length = self.socket.recv(&mut said).unwrap();
-            let said = String::from_utf8_lossy(&said[..length]);
-            if said.lines().any(|line| line.starts_with(wanted)) {
-                return;
-            }
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// SIGHUP, and the end of the reload.
-    fn reload(&self) {
-        self.signal(Signal::HUP);
-        self.says("RELOADING=1");
-        self.says("READY=1");
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
+impl Serves for Service {
     fn client(&self) -> Client {
         Client::of(TcpStream::connect(self.address).unwrap())
-    }
-
-    /// The most memory it took so far, in MiB.
-    fn peak(&self) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = most.and_then(|most| most.trim().split(' ').next());
-        kib.unwrap().parse::<usize>().unwrap() >> 10
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -708,20 +627,6 @@ fn a_stop_lets_who_is_sending_a_message_finish_it() {
     assert!(sending.reply().starts_with("421 4.3.2"));
     assert!(service.child.wait().unwrap().success());
     assert_eq!(postroom.count("to:april@example.com"), 1);
-}
-
-/// Whether the program is here; else a line says that nothing was tested with it.
-fn is_here(program: &str) -> bool {
-    let here = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .is_ok_and(|ran| ran.status.success());
-    if !here {
-        // Past the test runner, which would keep it from whoever reads a run that passed.
-        let _ = writeln!(io::stderr(), "\n!! SKIPPED: there is no {program} here");
-    }
-    here
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod engine;
 mod mounts;
 mod process;
 mod screen;
+mod service;
 mod shim;
 mod submission;
 mod terminal;
@@ -31,7 +32,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -51,6 +52,7 @@ pub use mounts::{Disk, ReadOnly, with_own_mounts};
 pub use process::{Ran, Running};
 pub use rustix::process::Signal;
 pub use screen::Terminal;
+pub use service::{Service, free_address, listening};
 pub use shim::shim;
 pub use submission::{receiver, submission};
 pub use tls::Certificate;
@@ -62,6 +64,21 @@ pub const SOON: Duration = Duration::from_secs(60);
 pub fn skipped(what: &str) {
     // Past the test runner, which would keep it from whoever reads a run that passed.
     let _ = io::stderr().write_all(format!("\n!! SKIPPED: {what}\n").as_bytes());
+}
+
+/// Whether the program is here; else a line says that nothing was tested with it.
+pub fn is_here(program: &str) -> bool {
+    let here = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .is_ok();
+    if !here {
+        skipped(&format!(
+            "what is tested with {program}: there is none here"
+        ));
+    }
+    here
 }
 
 /// A config in the making. Keys are dotted paths: `backends.email.connections`.
