@@ -410,6 +410,96 @@ fn whoever_takes_too_long_is_told_so() {
     assert_eq!(postroom.count(""), 0);
 }
 
+/// What EHLO offers, but for the name in front.
+fn offers(reply: &str) -> Vec<&str> {
+    reply.lines().skip(1).map(|line| &line[4..]).collect()
+}
+
+#[test]
+fn ehlo_offers_what_there_is_and_no_more() {
+    const ALWAYS: [&str; 5] = [
+        "PIPELINING",
+        "8BITMIME",
+        "SMTPUTF8",
+        "SIZE 33554432",
+        "ENHANCEDSTATUSCODES",
+    ];
+    let with = |more: &[&'static str]| {
+        let (last, first) = ALWAYS.split_last().unwrap();
+        [first, more, &[*last]].concat()
+    };
+    let address = free_address();
+    let postroom = listening(address).build();
+    let mut service = Service::start(&postroom, address);
+    let mut client = service.client();
+    client.reply();
+    assert_eq!(offers(&client.say("EHLO test")), ALWAYS);
+    client.expect("AUTH PLAIN AHNob3AAcA==", "502 5.5.1");
+    client.expect("STARTTLS", "502 5.5.1");
+    // An old client gets an old answer.
+    assert_eq!(client.say("HELO test").lines().count(), 1);
+
+    let certificate = Certificate::new(&["localhost"]);
+    let (cert_file, key_file) = certificate.files();
+    password(&postroom, "correct horse");
+    postroom.configure(
+        listening(address)
+            .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
+            .set("listen.smtp.key_file", key_file.to_str().unwrap())
+            .set("listen.smtp.users.shop.password_file", "shop-password"),
+    );
+    service.reload();
+    let mut client = service.client();
+    client.reply();
+    let reply = client.say("EHLO test");
+    assert_eq!(offers(&reply), with(&["STARTTLS", "AUTH PLAIN LOGIN"]));
+    client.expect("STARTTLS", "220");
+    let mut client = client.encrypted(&certificate);
+    let reply = client.say("EHLO test");
+    assert_eq!(offers(&reply), with(&["AUTH PLAIN LOGIN"]));
+    let plain = STANDARD.encode("\0shop\0correct horse");
+    client.expect(&format!("AUTH PLAIN {plain}"), "235");
+    assert_eq!(offers(&client.say("EHLO test")), ALWAYS);
+    client.expect("MAIL FROM:<shop@example.com>", "250");
+    drop(client);
+    service.signal(Signal::TERM);
+    assert!(service.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_client_that_speaks_tls_from_the_first_byte_or_trusts_nobody_harms_nobody() {
+    let certificate = Certificate::new(&["localhost"]);
+    let (cert_file, key_file) = certificate.files();
+    let address = free_address();
+    let postroom = listening(address)
+        .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
+        .set("listen.smtp.key_file", key_file.to_str().unwrap())
+        .set("listen.smtp.timeout", "2s")
+        .build();
+    let service = Service::start(&postroom, address);
+    let shake_hands = |client: Client, trusted: &Certificate| {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut session = ClientConnection::new(trusted.client(), name).unwrap();
+        let mut tcp = client.tcp;
+        session.complete_io(&mut tcp).unwrap_err().to_string()
+    };
+    // It hears that this is no TLS: our greeting, and that its hello is no command.
+    let told = shake_hands(service.client(), &certificate);
+    assert!(told.contains("corrupt message"), "{told}");
+    let mut client = service.client();
+    client.reply();
+    client.expect("EHLO test", "250");
+    client.expect("STARTTLS", "220");
+    let other = Certificate::new(&["localhost"]);
+    let told = shake_hands(client, &other);
+    assert!(told.contains("certificate"), "{told}");
+    let reply = service
+        .client()
+        .greeted()
+        .hand_over("april@example.com", "Subject: s\r\n\r\nt");
+    assert!(reply.starts_with("250 "), "{reply}");
+}
+
 #[test]
 fn with_users_nobody_hands_anything_over_without_the_password() {
     const PASSWORD: &str = "correct horse battery";

@@ -297,6 +297,34 @@ fn what_is_wrong_is_told_in_the_codes_of_sysexits_and_nothing_is_stored() {
 }
 
 #[test]
+fn a_message_that_cannot_be_read_is_ex_ioerr() {
+    let postroom = installation();
+    let ran = postroom
+        .command(&["sendmail", "a@example.com"])
+        .stdin(fs::File::open(postroom.folder()).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(74), "{ran:?}");
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(told.contains("the message cannot be read"), "{told}");
+    assert_eq!(postroom.count(""), 0);
+}
+
+#[test]
+fn of_a_mail_that_is_passed_on_those_get_it_whom_it_is_passed_on_to() {
+    let postroom = installation();
+    let mail = "Resent-To: dora@example.com\nResent-Bcc: eva@example.com\nTo: april@example.com\nCc: ben@example.com\nSubject: s\n\nt\n";
+    postroom.run_with(&["sendmail", "-t"], mail).ok();
+    assert_eq!(
+        addresses(&postroom),
+        ["dora@example.com", "eva@example.com"]
+    );
+    let shown = postroom.show_only("to:dora@example.com");
+    let raw = shown["content"]["raw"].as_str().unwrap();
+    assert!(raw.contains("Resent-To") && !raw.contains("eva@"), "{raw}");
+}
+
+#[test]
 fn a_store_that_cannot_take_it_now_is_ex_tempfail() {
     let postroom = installation();
     fs::remove_file(postroom.store_path()).unwrap();
