@@ -760,26 +760,3 @@ with smtplib.SMTP("localhost", port) as smtp:
     assert_eq!(postroom.count("type:receipt subject:Número"), 40);
     assert_eq!(postroom.count("subject:raw"), 1);
 }
-
-#[test]
-fn swaks_hands_a_mail_over() {
-    if !is_here("swaks") {
-        return;
-    }
-    let address = free_address();
-    let postroom = listening(address).build();
-    let _service = Service::start(&postroom, address);
-    let ran = Command::new("swaks")
-        .args(["--server", &address.to_string()])
-        .args([
-            "--from",
-            "shop@example.com",
-            "--to",
-            "april@example.com,ben@example.com",
-        ])
-        .args(["--pipeline", "--header", "Subject: swaks"])
-        .output()
-        .unwrap();
-    assert!(ran.status.success(), "{ran:?}");
-    assert_eq!(postroom.count("subject:swaks"), 2);
-}
