@@ -9,7 +9,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, BufRead as _, BufReader, Read as _, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream, UdpSocket},
     os::unix::fs::PermissionsExt as _,
     process::Command,
     sync::{
@@ -24,7 +24,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use postroom::demo::server::{Action, Script, Server};
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 use support::{
-    Certificate, Postroom, SOON, Service, Setup, Signal, free_address, is_here, listening,
+    Certificate, Postroom, SOON, Service, Setup, Signal, free_address, is_here, listening, skipped,
 };
 
 trait Serves {
@@ -464,6 +464,46 @@ fn ehlo_offers_what_there_is_and_no_more() {
     drop(client);
     service.signal(Signal::TERM);
     assert!(service.child.wait().unwrap().success());
+}
+
+#[test]
+fn from_another_machine_a_password_comes_behind_starttls_or_not_at_all() {
+    // Whoever comes to an address of this machine by that address is no different from a stranger. Nothing is sent to find it out.
+    let own = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = own
+        .connect("192.0.2.1:9")
+        .and_then(|()| own.local_addr())
+        .map(|own| own.ip());
+    let free = own.and_then(|own| TcpListener::bind((own, 0))?.local_addr());
+    let Ok(address) = free.map_err(|_| skipped("a listener that others reach: no address here"))
+    else {
+        return;
+    };
+    let certificate = Certificate::new(&["localhost"]);
+    let (cert_file, key_file) = certificate.files();
+    let postroom = listening(address)
+        .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
+        .set("listen.smtp.key_file", key_file.to_str().unwrap())
+        .set("listen.smtp.users.shop.password_file", "shop-password")
+        .build();
+    password(&postroom, "correct horse");
+    let service = Service::start(&postroom, address);
+    let plain = STANDARD.encode("\0shop\0correct horse");
+    let mut client = service.client();
+    client.reply();
+    let reply = client.say("EHLO test");
+    assert!(
+        reply.contains("STARTTLS") && !reply.contains("AUTH"),
+        "{reply}"
+    );
+    client.expect(&format!("AUTH PLAIN {plain}"), "538 5.7.11");
+    client.expect("MAIL FROM:<shop@example.com>", "530 5.7.0 say STARTTLS");
+    client.expect("STARTTLS", "220");
+    let mut client = client.encrypted(&certificate);
+    client.expect("EHLO test", "250");
+    client.expect(&format!("AUTH PLAIN {plain}"), "235");
+    let reply = client.hand_over("april@example.com", "Subject: s\r\n\r\nt");
+    assert!(reply.starts_with("250 "), "{reply}");
 }
 
 #[test]
