@@ -570,13 +570,13 @@ fn an_action_touches_those_that_were_counted_and_nobody_who_came_later() {
 }
 
 #[test]
-fn columns_and_queries_are_there_at_the_next_start_in_a_file_for_the_owner_alone() {
+fn columns_the_order_and_queries_are_there_at_the_next_start_in_a_file_for_the_owner_alone() {
     let (postroom, _server) = stored(3, Script::accept_all());
     let start = || Terminal::start(&postroom, (200, 24), &["console"], &[]);
     let mut terminal = start();
     terminal.wait_for("Created");
-    // The second column goes; a query is asked, and kept under a name.
-    terminal.press("Cj q/user:nobody\x13");
+    // The second column goes; the rows are in another order; a query is asked, and kept under a name.
+    terminal.press("Cj qss/user:nobody\x13");
     terminal.wait_for("keep the query as");
     terminal.press("none of them\r");
     terminal.wait_for("kept as `none of them` in");
@@ -589,6 +589,7 @@ fn columns_and_queries_are_there_at_the_next_start_in_a_file_for_the_owner_alone
     let mut terminal = start();
     let before = terminal.wait_between("ID", "Subject");
     assert!(before.contains("User") && !before.contains("Created"));
+    terminal.wait_for("Sent▼");
     terminal.press("/none\t");
     terminal.wait_for("user:nobody");
     terminal.press("\x03q");

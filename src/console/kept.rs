@@ -1,4 +1,4 @@
-//! What the console keeps from one run to the next: columns, queries that were asked, queries with a name. A small file of the operator's, not of
+//! What the console keeps from one run to the next: columns, the order of the rows, queries that were asked, queries with a name. A small file of the operator's, not of
 //! the store; without it nothing breaks.
 
 use std::{
@@ -15,6 +15,7 @@ use etcetera::BaseStrategy as _;
 use serde::{Deserialize, Serialize};
 
 use super::state::KeptColumn;
+use crate::store::{By, Sort};
 
 /// The version of the file. One of another is left alone: it is set aside before this one takes its place.
 const VERSION: u32 = 1;
@@ -32,6 +33,9 @@ pub struct Kept {
     /// The columns, in order; none: as usual.
     #[serde(default)]
     pub columns: Vec<KeptColumn>,
+    /// The order of the rows; none: as usual.
+    #[serde(default)]
+    sort: Option<KeptSort>,
     /// Queries that were asked, the latest last.
     #[serde(default)]
     pub history: Vec<String>,
@@ -40,11 +44,20 @@ pub struct Kept {
     pub queries: BTreeMap<String, String>,
 }
 
+/// An order, as it stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptSort {
+    by: String,
+    reversed: bool,
+}
+
 /// Something else is to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// These columns.
     Columns(Vec<KeptColumn>),
+    /// The rows are in this order.
+    Sort(Sort),
     /// This query was asked.
     Asked(String),
     /// A query got a name.
@@ -79,10 +92,24 @@ fn look(path: &Path) -> io::Result<Option<Kept>> {
 }
 
 impl Kept {
+    /// The order of the rows; the usual one in the place of one that is not known.
+    pub fn sort(&self) -> Sort {
+        let named = |kept: &KeptSort| {
+            let by = By::ALL.into_iter().find(|by| by.name() == kept.by)?;
+            let reversed = kept.reversed;
+            Some(Sort { by, reversed })
+        };
+        self.sort.as_ref().and_then(named).unwrap_or_default()
+    }
+
     /// Takes a change in.
     pub fn take(&mut self, change: Change) {
         match change {
             Change::Columns(columns) => self.columns = columns,
+            Change::Sort(Sort { by, reversed }) => {
+                let by = by.name().to_owned();
+                self.sort = Some(KeptSort { by, reversed });
+            }
             Change::Asked(query) => {
                 self.history.retain(|other| *other != query);
                 self.history.push(query);
@@ -184,8 +211,13 @@ mod tests {
         columns.turn(1).unwrap();
         columns.shift(0, true);
         columns.size(3, 20, 2);
+        let sort = Sort {
+            by: By::Sent,
+            reversed: true,
+        };
         for wanted in [
             Change::Columns(columns.kept()),
+            Change::Sort(sort),
             Change::Asked("april".to_owned()),
             Change::Asked("status:failed".to_owned()),
             Change::Asked("april".to_owned()),
@@ -198,6 +230,7 @@ mod tests {
         }
         let kept = read(&path);
         assert_eq!(Columns::from_kept(&kept.columns), columns);
+        assert_eq!(kept.sort(), sort);
         assert_eq!(kept.history, ["status:failed", "april"]);
         assert_eq!(kept.queries["stuck"], "failed:>2");
         change(&path, Change::Forgotten("stuck".to_owned())).unwrap();
@@ -219,6 +252,16 @@ mod tests {
             assert_eq!(fs::read_to_string(old).unwrap(), text);
         }
         assert_eq!(read(folder.path()), Kept::default(), "a folder is no file");
+    }
+
+    #[test]
+    fn an_order_of_another_version_is_the_usual_one() {
+        let kept: Kept = serde_json::from_str(
+            r#"{"version":1,"sort":{"by":"mood","reversed":true},"history":["april"]}"#,
+        )
+        .unwrap();
+        assert_eq!(kept.sort(), Sort::default());
+        assert_eq!(kept.history, ["april"]);
     }
 
     #[test]

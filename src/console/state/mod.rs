@@ -236,6 +236,7 @@ impl State {
     /// Begins with what was kept at the last run.
     pub fn recall(&mut self, kept: Kept) {
         self.columns = Columns::from_kept(&kept.columns);
+        self.table.sort = kept.sort();
         self.history = kept.history;
         self.saved = kept.queries;
     }

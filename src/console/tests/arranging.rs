@@ -145,6 +145,23 @@ fn columns_are_hidden_moved_and_sized_and_that_is_kept() {
 }
 
 #[test]
+fn the_order_of_the_rows_is_there_at_the_next_start() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("s s S");
+    let mut kept = crate::console::kept::Kept::default();
+    for change in console.kept() {
+        kept.take(change.clone());
+    }
+    let mut state = State::new(setup(), Size::new(80, 24), now());
+    state.recall(kept);
+    let mut again = Console::of(Memory::of(100), state, "");
+    let by = By::Sent;
+    assert_eq!(again.state.table.sort, Sort { by, reversed: true });
+    let before = console.press("g").shown();
+    assert_eq!(again.press("g").shown(), before);
+}
+
+#[test]
 fn what_a_row_cannot_do_without_always_shows() {
     let mut console = Console::open(Memory::of(100));
     console.press("C space");

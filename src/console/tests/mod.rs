@@ -89,8 +89,16 @@ impl Console {
     }
 
     fn with(store: Memory, setup: Setup, query: &str, width: u16, height: u16) -> Self {
+        Self::of(
+            store,
+            State::new(setup, Size::new(width, height), now()),
+            query,
+        )
+    }
+
+    fn of(store: Memory, state: State, query: &str) -> Self {
         let mut console = Self {
-            state: State::new(setup, Size::new(width, height), now()),
+            state,
             store,
             asked: VecDeque::new(),
             held: false,

@@ -115,6 +115,7 @@ pub(super) fn reverse(state: &mut State, out: &mut Out) {
 
 fn order(state: &mut State, sort: Sort, out: &mut Out) {
     state.table.sort = sort;
+    out.0.push(Effect::Keep(Change::Sort(sort)));
     query::reorder(state, out);
     let way = match (sort.by, sort.by.descends() != sort.reversed) {
         (By::Id | By::Created | By::Sent, true) => "latest first",
