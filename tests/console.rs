@@ -30,7 +30,7 @@ use postroom::{
     query::{Context, Query},
     store::{Action, By, Place, Sort, Store, Target},
 };
-use support::{Postroom, SOON, Terminal, message};
+use support::{Postroom, SOON, Signal, Terminal, message};
 
 fn query(text: &str) -> Query {
     Query::parse(text, &Context::local()).unwrap()
@@ -392,6 +392,60 @@ fn a_copy_goes_to_the_terminals_clipboard_and_the_pager_has_the_terminal_for_its
     assert!(read("paged").contains("user1@example.com"));
     terminal.press("q");
     terminal.wait_for(GIVEN_BACK);
+    assert!(terminal.wait().success());
+}
+
+/// A receiver at the dot of a resend, and the traceback of its first try in a pager that waits for a line to be typed.
+fn reading_while_sending() -> (Postroom, Server, Terminal) {
+    let script = Script::accept_all()
+        .first(1, Phase::Rcpt, Reply::reply(451, "4.7.1", "later"))
+        .on(Phase::Dot, Reply::accept().when_released());
+    let (postroom, server) = stored(1, script);
+    assert_eq!(postroom.deliver().failed, 1);
+    let pager = "cat > paged; head -n 1 <&2 > typed";
+    let mut terminal = Terminal::start(&postroom, (80, 24), &["console"], &[("PAGER", pager)]);
+    terminal.wait_for(TAKEN);
+    terminal.wait_for("user1@example.com");
+    terminal.press("\rr");
+    terminal.wait_for("[y/N]");
+    terminal.press("y");
+    assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) > 0, SOON));
+    terminal.press("p");
+    terminal.wait_for(GIVEN_BACK);
+    (postroom, server, terminal)
+}
+
+#[test]
+fn a_resend_goes_on_while_its_operator_reads_in_the_pager_and_is_told_afterwards() {
+    let (postroom, server, mut terminal) = reading_while_sending();
+    server.release();
+    postroom.wait_until("it is sent", |postroom| postroom.count("status:sent") == 1);
+    terminal.press("read\n");
+    terminal.wait_for(TAKEN);
+    terminal.wait_for("resend: 1 sent");
+    let paged = fs::read_to_string(postroom.folder().join("paged")).unwrap();
+    assert!(paged.contains("451 4.7.1 later"), "{paged}");
+    terminal.press("q");
+    terminal.wait_for(GIVEN_BACK);
+    assert!(terminal.wait().success());
+}
+
+#[test]
+fn ctrl_z_in_the_pager_leaves_nothing_in_the_hands_of_a_console_that_stands_still() {
+    let (postroom, server, mut terminal) = reading_while_sending();
+    // What the terminal sends to everybody on it.
+    terminal.signal(Signal::TSTP);
+    terminal.wait_until_stopped();
+    assert_eq!(postroom.count("is:sending"), 0);
+    assert_eq!(postroom.count("reason:unconfirmed"), 1);
+    server.release();
+    terminal.signal(Signal::CONT);
+    postroom.wait_until("it is sent", |postroom| postroom.count("status:sent") == 1);
+    terminal.press("read\n");
+    terminal.wait_for(TAKEN);
+    // By whom it was sent depends on whether the first answer was there when the process went on.
+    terminal.wait_for("resend: ");
+    terminal.press("q");
     assert!(terminal.wait().success());
 }
 

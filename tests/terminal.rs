@@ -66,6 +66,20 @@ fn ctrl_z_stops_the_console_and_fg_shows_it_whole_again() {
 }
 
 #[test]
+fn a_signal_to_stand_still_gives_the_terminal_back_first() {
+    let (postroom, _server) = refused();
+    let mut terminal = open(&postroom, &["console"]);
+    terminal.signal(Signal::TSTP);
+    terminal.wait_for(GIVEN_BACK);
+    terminal.wait_until_stopped();
+    terminal.signal(Signal::CONT);
+    terminal.wait_for(TAKEN);
+    terminal.wait_for("ben@example.com");
+    terminal.press("q");
+    assert!(terminal.wait().success());
+}
+
+#[test]
 fn a_storm_of_sizes_leaves_the_console_standing_and_drawn_for_the_last_one() {
     let (postroom, _server) = refused();
     let mut terminal = open(&postroom, &["console"]);

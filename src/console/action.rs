@@ -11,7 +11,7 @@ use super::{keymap::Keymap, state::State};
 use disabled::{
     act, always, copy_pane, copy_traceback, has_attachments, has_frames, has_matches, has_parts,
     invert, is_read, mark_one, mark_range, mark_screen, needs_job, needs_marks, needs_one,
-    needs_row, needs_step, next_attempt, pager, pause, previous_attempt, runs_on, something_open,
+    needs_row, needs_step, next_attempt, pause, previous_attempt, runs_on, something_open,
 };
 
 pub use key::Key;
@@ -422,8 +422,8 @@ table! {
         "Go back to the left.";
     Copy "copy" "copy" [Key::letter('y')] SCREENS Some(8), always,
         "Copy, through the terminal (OSC 52); the next key says what.";
-    Pager "pager" "pager" [Key::letter('p')] DETAIL_ONLY Some(13), pager,
-        "Read it in $PAGER, else less.";
+    Pager "pager" "pager" [Key::letter('p')] DETAIL_ONLY Some(13), is_read,
+        "Read it in $PAGER, else less; jobs go on meanwhile.";
     Save "save" "save" [Key::letter('s')] DETAIL_ONLY Some(16), is_read,
         "Save it in a file. Asks for the name, and before it writes over another.";
     SaveAttachment "save-attachment" "attachment" [Key::letter('S')] DETAIL_ONLY Some(5), has_attachments,

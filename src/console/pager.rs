@@ -53,6 +53,12 @@ impl Gate {
         standing.waits = false;
     }
 
+    /// Whether a pager has the keys.
+    pub fn is_closed(&self) -> bool {
+        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.closed
+    }
+
     /// Closes it and waits until whoever reads keys stands before it.
     fn close(&self) -> io::Result<()> {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,9 +22,9 @@ use ratatui::{
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::{
-    consts::{SIGHUP, SIGTERM},
+    consts::{SIGHUP, SIGSTOP, SIGTERM, SIGTSTP},
     iterator::Signals,
-    low_level::emulate_default_handler,
+    low_level::{emulate_default_handler, raise},
 };
 
 use super::{
@@ -75,6 +75,8 @@ enum News {
     Gone(String),
     /// A thread panicked; it was told where it happened.
     Panicked,
+    /// Somebody wants the process to stand still.
+    Suspend,
 }
 
 impl From<Event> for News {
@@ -97,9 +99,9 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
     };
     let jobs = Arc::new(Jobs::default());
     let mut screen = Screen::take(parts.mouse)?;
-    watch_signals(&jobs)?;
-    watch_hang_up(&jobs)?;
     let gate = Arc::new(Gate::default());
+    watch_signals(&jobs, &gate, &sender)?;
+    watch_hang_up(&jobs)?;
     read_keys(&sender, &gate)?;
     let keeper = parts.kept_in.map(|path| {
         let sender = sender.clone();
@@ -191,6 +193,7 @@ impl Runtime {
             News::Event(event) => self.execute(screen, update(state, *event)),
             News::Gone(why) => bail!("the terminal is gone: {why}"),
             News::Panicked => bail!("the console ended because of a fault in it"),
+            News::Suspend => self.execute(screen, vec![Effect::Suspend]),
         }
     }
 
@@ -303,6 +306,8 @@ impl Runtime {
 struct Jobs {
     running: Mutex<HashMap<JobId, Arc<Stop>>>,
     ended: Condvar,
+    /// Whoever makes the process stand still holds it: two at once would stop it twice.
+    stands_still: Mutex<()>,
 }
 
 impl Jobs {
@@ -460,19 +465,37 @@ fn read_keys(sender: &Sender<News>, gate: &Arc<Gate>) -> io::Result<()> {
 }
 
 /// SIGHUP and SIGTERM end the process whatever the loop is doing, even when it waits for a terminal that takes nothing more. A second one ends
-/// it at once.
-fn watch_signals(jobs: &Arc<Jobs>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGTERM])?;
-    let jobs = Arc::clone(jobs);
+/// it at once. SIGTSTP is Ctrl-Z in a pager, which stops everybody on the terminal.
+fn watch_signals(jobs: &Arc<Jobs>, gate: &Arc<Gate>, sender: &Sender<News>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGTERM, SIGTSTP])?;
+    let (jobs, gate, sender) = (Arc::clone(jobs), Arc::clone(gate), sender.clone());
     spawn("signals", None, move || {
-        for (count, signal) in signals.forever().enumerate() {
-            if count > 0 {
-                drop(emulate_default_handler(signal));
-            }
+        let mut ending = false;
+        for signal in signals.forever() {
             let jobs = Arc::clone(&jobs);
-            drop(spawn("end", None, move || end(&jobs, signal)));
+            let done = if signal == SIGTSTP && gate.is_closed() {
+                spawn("still", None, move || stand_still(&jobs))
+            } else if signal == SIGTSTP {
+                drop(sender.send(News::Suspend));
+                Ok(())
+            } else {
+                if std::mem::replace(&mut ending, true) {
+                    drop(emulate_default_handler(signal));
+                }
+                spawn("end", None, move || end(&jobs, signal))
+            };
+            drop(done);
         }
     })
+}
+
+/// Stops the process while the terminal is somebody else's, once its jobs hold nothing that others wait for; they go on when it does.
+fn stand_still(jobs: &Jobs) {
+    if let Ok(_alone) = jobs.stands_still.try_lock() {
+        jobs.pause_all();
+        drop(raise(SIGSTOP));
+        jobs.resume_all();
+    }
 }
 
 /// A terminal that vanishes without a signal (the process ignores SIGHUP, or leads no session) is noticed by the hang-up on its file: reading

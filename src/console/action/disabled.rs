@@ -187,12 +187,6 @@ pub(super) fn is_read(state: &State) -> Option<&'static str> {
     (pane.id.is_none() || reading).then_some("it is still being read")
 }
 
-/// In the pager Ctrl-Z stops the console too, and with it what it is sending.
-pub(super) fn pager(state: &State) -> Option<&'static str> {
-    let busy = (!state.jobs.is_empty()).then_some("a job is running: {stop} stops it");
-    busy.or_else(|| is_read(state))
-}
-
 /// Causes and backends are lists; what prints them can be copied.
 pub(super) fn elsewhere_than_receivers(state: &State) -> Option<&'static str> {
     (state.screen != Screen::Receivers).then_some("here only the command can be copied")

@@ -495,12 +495,16 @@ fn the_pager_gets_the_whole_text_made_harmless() {
 }
 
 #[test]
-fn no_pager_is_begun_while_a_job_runs() {
+fn what_a_job_came_to_while_somebody_read_in_the_pager_is_told_when_they_are_back() {
     let mut console = Console::open(Memory::of(100));
     console.press("r y enter p");
-    assert!(pages(&console).is_empty());
+    assert_eq!(pages(&console).len(), 1);
+    let done = JobNews::Finished(Err("the disk is full".to_owned()));
+    console.job(1, done);
+    console.event(Event::Resumed);
+    console.event(Event::Paged(None));
     assert!(
-        console.footer().contains("a job is running"),
+        console.footer().contains("the disk is full"),
         "{}",
         console.footer()
     );
