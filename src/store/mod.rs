@@ -415,10 +415,13 @@ fn check_version(path: &Path, conn: &Connection, older_is_fine: bool) -> Result<
     }
 }
 
-/// Short sleeps with jitter, so that two processes that collide do not collide again: an engine that never pauses leaves the lock free for moments
-/// only, and who looks seldom misses them. Gives up after about half a minute.
+/// Short sleeps with jitter, so that two processes that collide do not collide again. An engine that never pauses leaves the lock free for a tenth of a
+/// millisecond at a time, and who looks more seldom misses that again and again; so who has not waited long looks as often. Gives up after about half
+/// a minute.
 fn wait_for_lock(tries: i32) -> bool {
-    std::thread::sleep(Duration::from_micros(fastrand::u64(100..1_000)));
+    const HURRY: i32 = 1_000;
+    let micros = if tries < HURRY { 10..100 } else { 100..1_000 };
+    std::thread::sleep(Duration::from_micros(fastrand::u64(micros)));
     tries < 50_000
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// A transaction aims at this: others wait a little longer than that at worst.
 const AIM: Duration = Duration::from_millis(12);
 
-/// Whoever waits for the lock in another process looks every millisecond at least (see `wait_for_lock`).
+/// Whoever waits for the lock in another process looks several times meanwhile (see `wait_for_lock`).
 pub(super) const GAP: Duration = Duration::from_millis(2);
 
 const FEWEST: usize = 20;

@@ -96,7 +96,7 @@ impl Drop for Upkeep {
 
 /// While the log is moved whole no writer gets in: a reader that takes its time, such as a backup, must not stop them for long.
 fn wait_for_readers(tries: i32) -> bool {
-    tries < 24 && super::wait_for_lock(tries)
+    tries < 100 && super::wait_for_lock(tries)
 }
 
 /// Merges the text index in a few steps with gaps that let others in; returns how many there were to do.
