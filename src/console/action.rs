@@ -222,7 +222,7 @@ pub struct Entry {
     pub name: &'static str,
     /// One or two words for the footer.
     pub hint: &'static str,
-    /// A sentence for the help.
+    /// A sentence for the help; an action's name in braces stands for its key.
     pub help: &'static str,
     /// The keys that mean it unless the config names others: see [`Keymap`].
     pub(super) keys: &'static [Key],
@@ -257,7 +257,7 @@ pub fn as_markdown() -> String {
                     places.join(", "),
                     keys.join(" "),
                     name,
-                    entry.help.to_owned(),
+                    keymap.fill(entry.help),
                 ];
                 table.extend(["| ", &row.join(" | "), " |\n"]);
             }
@@ -323,7 +323,7 @@ table! {
     Mark "mark" "mark" [Key::letter(' ')] TABLE_ONLY Some(4), mark_one,
         "Mark the receiver under the cursor, or unmark it.";
     Range "mark-range" "range" [Key::letter('v')] TABLE_ONLY Some(8), mark_range,
-        "Begin a range of marks here; move, then press it again. Esc gives it up.";
+        "Begin a range of marks here; move, then press it again; {back} gives it up.";
     MarkAll "mark-all" "all" [Key::letter('a')] TABLE_ONLY Some(7), needs_row,
         "Mark all that match the query, also those that come later. Once more unmarks them.";
     MarkScreen "mark-screen" "screen" [Key::letter('A')] TABLE_ONLY None, mark_screen,
@@ -491,7 +491,7 @@ table! {
     KeepQuery "keep-query" "keep" [Key::ctrl('s')] QUERY_ONLY Some(5), always,
         "Keep the query under a name, to be offered at the beginning of the line.";
     ForgetQuery "forget-query" "forget" [Key::ctrl('x')] QUERY_ONLY None, always,
-        "Forget the kept query that Tab has chosen.";
+        "Forget the kept query that {complete} has chosen.";
     Apply "apply" "apply" [Key::of(KeyCode::Enter)] QUERY_ONLY Some(2), always,
         "Show what matches.";
     Leave "leave" "leave as it was" [Key::of(KeyCode::Esc), Key::ctrl('c'), Key::ctrl('g')] QUERY_ONLY Some(3), always,

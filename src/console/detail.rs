@@ -119,7 +119,7 @@ fn pair_of(page: &mut Page, label: &str, value: Option<&Text>) {
 }
 
 /// The lines of a traceback in their roles. Foreign frames are folded, unless they are to be seen.
-fn frames(page: &mut Page, raw: &str, unfolded: bool) {
+fn frames(page: &mut Page, raw: &str, unfolded: bool, setup: &Setup) {
     let (text, left) = shown(raw);
     let lines = traceback::parse(text.as_str());
     let mut folds = if unfolded {
@@ -133,9 +133,10 @@ fn frames(page: &mut Page, raw: &str, unfolded: bool) {
     while let Some(line) = lines.get(at) {
         if let Some(fold) = folds.next_if(|fold| fold.start == at) {
             let frames = counted(fold.len() as u64, "line");
+            let unfolds = setup.keymap.fill("{fold} unfolds");
             page.say(
                 Role::Label,
-                &format!("    ┄ {frames} of foreign frames: z unfolds"),
+                &format!("    ┄ {frames} of foreign frames: {unfolds}"),
             );
             at = fold.end;
             continue;
@@ -200,7 +201,7 @@ fn traceback(
     let told = told.trim_start_matches(['\r', '\n']);
     if !told.is_empty() {
         page.blank();
-        frames(page, told, unfolded);
+        frames(page, told, unfolded, setup);
     }
     if let Some(late) = &attempt.late {
         page.blank();

@@ -64,6 +64,89 @@ fn an_action_has_the_keys_that_the_config_gives_it_wherever_keys_are_shown() {
 }
 
 #[test]
+fn whatever_names_a_key_names_the_one_that_means_it_now() {
+    let keys: &[(&str, &[&str])] = &[
+        ("query", &["f3"]),
+        ("show-all", &["f1"]),
+        ("show-failed", &[]),
+        ("mark-range", &["f2"]),
+        ("mark-all", &["f10"]),
+        ("back", &["f4"]),
+        ("complete", &["f5"]),
+        ("open", &["f6"]),
+        ("fold", &["f7"]),
+        ("pager", &["f8"]),
+        ("save", &["f9"]),
+    ];
+    let mut memory = Memory::of(10_100);
+    let attempt = &mut memory.receivers.get_mut(&10_096).unwrap().attempts[0];
+    attempt.traceback = Some(include_str!("../traceback/samples/java.txt").into());
+    let attempt = &mut memory.receivers.get_mut(&10_092).unwrap().attempts[0];
+    attempt.traceback = Some("x".repeat(100_000).into());
+    let setup = Setup {
+        keymap: keymap(keys).unwrap(),
+        ..setup()
+    };
+    let mut console = Console::with(memory, setup, "", 130, 30);
+    let screen = console.screen();
+    let lines: Vec<&str> = screen.lines().collect();
+    assert!(
+        lines[1].starts_with(" f1 All 10,100   2 Not sent"),
+        "{screen}"
+    );
+    assert!(lines[1].contains("   Failed 2,"), "{screen}");
+    assert!(lines[2].starts_with(" f3 everything"), "{screen}");
+    console.press("tab");
+    assert_eq!(console.hint(), "f6 opens the receiver first");
+    console.event(Event::Paste("x".to_owned()));
+    assert!(console.hint().ends_with(": f3 opens one"));
+    console.press("# 1 0 1 0 1 enter");
+    assert!(console.hint().ends_with("f1 shows all"));
+    console.press("g f2");
+    assert!(console.hint().ends_with("f2 marks it, f4 gives it up"));
+    console.press("G f2");
+    let hint = console.hint();
+    assert!(hint.ends_with("f10 marks all"), "{hint}");
+    console.press("f3 ctrl-x");
+    assert!(console.hint().starts_with("forget: f5 chooses"));
+    console.press("esc # 1 0 0 9 2 enter y t");
+    let hint = console.hint();
+    assert!(
+        hint.ends_with("f8 shows it in the pager, f9 saves it"),
+        "{hint}"
+    );
+    console.press("# 1 0 0 9 6 enter f6");
+    assert!(
+        console.screen().contains("f7 unfolds"),
+        "{}",
+        console.screen()
+    );
+    console.press("f4 ?");
+    assert!(
+        console.screen().contains("f4 gives it up"),
+        "{}",
+        console.screen()
+    );
+    console.press("esc :").type_in("mark-ra");
+    assert!(
+        console.screen().contains("f4 gives it up"),
+        "{}",
+        console.screen()
+    );
+}
+
+#[test]
+fn a_query_that_cannot_be_read_is_marked_at_its_place_however_long_the_key_before_it_is() {
+    for key in ["/", "backspace"] {
+        let mut console = with_keys(&[("query", &[key])]);
+        console.press(key).type_in("status:bad").press("enter");
+        let screen = console.screen();
+        let lines: Vec<&str> = screen.lines().collect();
+        assert_eq!(lines[2].find("bad"), lines[3].find('^'), "{screen}");
+    }
+}
+
+#[test]
 fn an_action_without_a_key_is_still_done_from_the_palette() {
     let mut console = with_keys(&[("resend", &[])]);
     assert!(!console.footer().contains("resend"), "{}", console.footer());

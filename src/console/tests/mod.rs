@@ -285,13 +285,19 @@ fn key_of(name: &str) -> KeyEvent {
         "home" => plain(KeyCode::Home),
         "end" => plain(KeyCode::End),
         "backspace" => plain(KeyCode::Backspace),
-        _ => match name.strip_prefix("ctrl-") {
-            Some(letter) => KeyEvent::new(
-                KeyCode::Char(letter.chars().next().unwrap()),
-                KeyModifiers::CONTROL,
-            ),
-            None => plain(KeyCode::Char(name.chars().next().unwrap())),
-        },
+        _ => {
+            let number = name
+                .strip_prefix('f')
+                .and_then(|number| number.parse().ok());
+            match (name.strip_prefix("ctrl-"), number) {
+                (Some(letter), _) => KeyEvent::new(
+                    KeyCode::Char(letter.chars().next().unwrap()),
+                    KeyModifiers::CONTROL,
+                ),
+                (None, Some(number)) => plain(KeyCode::F(number)),
+                (None, None) => plain(KeyCode::Char(name.chars().next().unwrap())),
+            }
+        }
     }
 }
 

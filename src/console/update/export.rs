@@ -131,9 +131,12 @@ fn copy(state: &mut State, text: String, what: &str, out: &mut Out) {
     let encoded = text.len().div_ceil(3) * 4;
     if encoded > MOST_COPIED {
         let (size, most) = (grouped(encoded as u64), grouped(MOST_COPIED as u64));
-        let words = format!(
-            "{what}: {size} bytes are more than the {most} that terminals take; p shows it in the pager, s saves it"
-        );
+        let way_out = state
+            .setup
+            .keymap
+            .fill("{pager} shows it in the pager, {save} saves it");
+        let words =
+            format!("{what}: {size} bytes are more than the {most} that terminals take; {way_out}");
         state.hint = Some(Notice::bad(&words));
         return;
     }

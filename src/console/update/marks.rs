@@ -159,9 +159,9 @@ pub(super) fn range(state: &mut State, out: &mut Out) {
         end_range(state, out);
     } else {
         state.range = state.table.place.clone();
-        out.hint(
+        out.advise(
             state,
-            "a range begins here: move, then v marks it, Esc gives it up",
+            "a range begins here: move, then {mark-range} marks it, {back} gives it up",
         );
     }
 }
@@ -205,9 +205,10 @@ pub(super) fn take_range(state: &mut State, ids: Vec<ReceiverId>, out: &mut Out)
     state.range = None;
     if ids.len() > RANGE_CAP {
         let most = counted(RANGE_CAP as u64, "receiver");
-        state.hint = Some(Notice::bad(&format!(
-            "more than {most} in one range, nothing is marked: narrow the query and mark all with a"
-        )));
+        let words = state.setup.keymap.fill(&format!(
+            "more than {most} in one range, nothing is marked: narrow the query, and {{mark-all}} marks all"
+        ));
+        state.hint = Some(Notice::bad(&words));
         out.draw();
     } else {
         add(state, ids, out);

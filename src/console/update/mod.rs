@@ -49,6 +49,12 @@ impl Out {
         state.hint = Some(Notice::good(text));
         self.draw();
     }
+
+    /// The same in words of the console's own, in which an action's name in braces stands for its key.
+    fn advise(&mut self, state: &mut State, words: &str) {
+        let words = state.setup.keymap.fill(words);
+        self.hint(state, &words);
+    }
 }
 
 /// Begins with a query as if it had been typed: what must be asked first.
@@ -129,9 +135,9 @@ fn paste(state: &mut State, text: &str, out: &mut Out) {
             line.paste(text);
             out.draw();
         }
-        _ => out.hint(
+        _ => out.advise(
             state,
-            "pasted text is taken only by a line that is being written: / opens one",
+            "pasted text is taken only by a line that is being written: {query} opens one",
         ),
     }
 }

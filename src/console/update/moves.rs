@@ -203,9 +203,9 @@ pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window,
                 table.line = lines / 2;
             } else {
                 stay(state, old_row, false);
-                out.hint(
+                out.advise(
                     state,
-                    &format!("{id} is not among what matches; 1 shows all"),
+                    &format!("{id} is not among what matches; {{show-all}} shows all"),
                 );
             }
         }

@@ -22,7 +22,7 @@ const STEP: usize = 8;
 /// Shows another tab.
 pub(super) fn show_tab(state: &mut State, tab: Tab, out: &mut Out) {
     if !state.areas().is_some_and(|areas| areas.shows_detail()) {
-        return out.hint(state, "enter opens the receiver first");
+        return out.advise(state, "{open} opens the receiver first");
     }
     state.pane.tab = tab;
     compose(state, out);

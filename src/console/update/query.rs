@@ -279,7 +279,10 @@ pub(super) fn forget(state: &mut State, out: &mut Out) {
     let chosen = editing.chosen.and_then(|at| editing.offers.list.get(at));
     let name = chosen.and_then(|offer| offer.name.clone());
     let Some(name) = name else {
-        return out.hint(state, "forget: Tab chooses a query that was kept first");
+        return out.advise(
+            state,
+            "forget: {complete} chooses a query that was kept first",
+        );
     };
     if state.saved.remove(&name).is_none() {
         let words = format!("`{name}` stands in the config: take it out of [queries] there");

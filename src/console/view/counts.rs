@@ -5,6 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::Pieces;
 use crate::{
     console::{
+        action::Command,
         layout::Focus,
         state::State,
         text::{compact, grouped},
@@ -13,6 +14,15 @@ use crate::{
     },
     message::Status,
 };
+
+/// The statuses, and the actions that show them.
+const STATUSES: [(Command, Option<Status>); 5] = [
+    (Command::ShowAll, None),
+    (Command::ShowNotSent, Some(Status::NotSent)),
+    (Command::ShowFailed, Some(Status::Failed)),
+    (Command::ShowError, Some(Status::Error)),
+    (Command::ShowSent, Some(Status::Sent)),
+];
 
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let levels = [
@@ -34,8 +44,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
 
 fn pieces(state: &State, gap: usize, labels: bool, exact: bool) -> Pieces {
     let mut pieces = Pieces::new(state.setup.theme);
-    let statuses = std::iter::once(None).chain(Status::ALL.map(Some));
-    for (key, status) in (1..).zip(statuses) {
+    for (command, status) in STATUSES {
         let number = state.counts.as_ref().map(|counts| match status {
             Some(status) => counts.of(status),
             None => counts.total(),
@@ -51,14 +60,17 @@ fn pieces(state: &State, gap: usize, labels: bool, exact: bool) -> Pieces {
             (false, Some(status)) if number != "0" => Role::Status(status),
             _ => Role::Plain,
         };
-        pieces.push(Role::Plain, " ".repeat(if key == 1 { 1 } else { gap }));
+        let gap = if status.is_none() { 1 } else { gap };
+        pieces.push(Role::Plain, " ".repeat(gap));
         // While the detail has the keys, its digits are those of the tabs.
         let digit = if state.focus == Focus::Detail {
             Role::Label
         } else {
             Role::Key
         };
-        pieces.push(digit, format!("{key} "));
+        if let Some(key) = state.setup.keymap.key(command) {
+            pieces.push(digit, format!("{key} "));
+        }
         // Of the narrowest kind only the chosen status says its name.
         let label = match status {
             _ if !labels && !chosen => "",

@@ -91,16 +91,17 @@ pub(super) fn lines(state: &State, place: Place, width: usize) -> Vec<Pieces> {
             } else {
                 None
             };
-            let mut words = entry.help.to_owned();
+            let keymap = &state.setup.keymap;
+            let mut words = keymap.fill(entry.help);
             if let Some(why) = why {
-                words = format!("{words} Not now: {}.", state.setup.keymap.fill(why));
+                words = format!("{words} Not now: {}.", keymap.fill(why));
             }
             let role = if why.is_some() {
                 Role::Label
             } else {
                 Role::Plain
             };
-            let keys = state.setup.keymap.shown(entry);
+            let keys = keymap.shown(entry);
             push(&mut lines, state, &keys, &words, role, width);
         }
     }

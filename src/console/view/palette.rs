@@ -53,11 +53,12 @@ pub(super) fn draw(state: &State, palette: &Palette, area: Rect, buffer: &mut Bu
             (false, true) => Role::Label,
             (false, false) => role,
         };
-        let keys = state.setup.keymap.shown(action.entry);
+        let keymap = &state.setup.keymap;
+        let (keys, help) = (keymap.shown(action.entry), keymap.fill(action.entry.help));
         let words = match &why {
-            Some(why) if action.here => format!("{} Not now: {why}.", action.entry.help),
-            Some(place) => format!("({place}) {}", action.entry.help),
-            None => action.entry.help.to_owned(),
+            Some(why) if action.here => format!("{help} Not now: {why}."),
+            Some(place) => format!("({place}) {help}"),
+            None => help,
         };
         let words = match why {
             Some(why) if width < 80 => why,

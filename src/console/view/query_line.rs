@@ -9,6 +9,7 @@ use ratatui::{
 use super::Pieces;
 use crate::{
     console::{
+        action::Command,
         complete::Offer,
         layout::Areas,
         query_line::QueryLine,
@@ -23,18 +24,15 @@ use crate::{
 /// So many things that could stand at the cursor are seen at once.
 const MOST_OFFERS: usize = 8;
 
-/// The columns before the words.
-const SLASH: u16 = 3;
-
 /// Draws it. Where the terminal's cursor belongs, while it is being edited.
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     let right = [false, true].map(|short| right(state, short));
     let roomy = right[0].width() + 24 <= usize::from(area.width);
     let [full, short] = right;
     let rest = if roomy { full } else { short }.draw_right(area, buffer);
-    let slash = Pieces::new(state.setup.theme).with(Role::Key, " / ");
-    slash.draw(rest, buffer);
-    let field = field(rest);
+    let lead = Pieces::new(state.setup.theme).with(Role::Key, lead(state));
+    lead.draw(rest, buffer);
+    let field = field(state, rest);
     if let Some(Overlay::Query(line)) = &state.overlay {
         return Some(draw_field(state.setup.theme, line, field, buffer));
     }
@@ -49,13 +47,25 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) -> Option<Pos
     None
 }
 
+/// What stands before the words: the key that leads there.
+fn lead(state: &State) -> String {
+    let key = state.setup.keymap.key(Command::EditQuery);
+    format!(" {} ", key.as_deref().unwrap_or(">"))
+}
+
 /// Where the words stand.
-fn field(line: Rect) -> Rect {
+fn field(state: &State, line: Rect) -> Rect {
+    let before = (text::columns(&lead(state)) as u16).min(line.width);
     Rect {
-        x: line.x + SLASH,
-        width: line.width.saturating_sub(SLASH),
+        x: line.x + before,
+        width: line.width - before,
         ..line
     }
+}
+
+/// How wide what is said about the words may be.
+fn room(state: &State, areas: &Areas) -> usize {
+    usize::from(field(state, areas.query).width.saturating_sub(1))
 }
 
 /// Why the query cannot be read, below the place that is at fault. It lies over the table for as long.
@@ -67,7 +77,7 @@ pub(super) fn draw_error(state: &State, areas: &Areas, buffer: &mut Buffer) {
     let Some(error) = &line.error else {
         return draw_offers(state, areas, buffer);
     };
-    let width = usize::from(areas.query.width.saturating_sub(SLASH + 1));
+    let width = room(state, areas);
     let message = DisplayText::line(&error.message);
     let message = text::wrapped(message.as_str(), width);
     let fault = text::columns(&line.text()[..floor(line.text(), error.span.start)]);
@@ -93,7 +103,7 @@ pub(super) fn draw_error(state: &State, areas: &Areas, buffer: &mut Buffer) {
     };
     Clear.render(area, buffer);
     for (line, row) in lines.iter().zip(area.rows()) {
-        line.draw(field(row), buffer);
+        line.draw(field(state, row), buffer);
     }
 }
 
@@ -101,8 +111,8 @@ pub(super) fn draw_error(state: &State, areas: &Areas, buffer: &mut Buffer) {
 fn draw_offers(state: &State, areas: &Areas, buffer: &mut Buffer) {
     let editing = &state.editing;
     let theme = state.setup.theme;
-    let room = areas.footer.y.saturating_sub(areas.query.bottom());
-    let width = usize::from(areas.query.width.saturating_sub(SLASH + 1));
+    let lines_left = areas.footer.y.saturating_sub(areas.query.bottom());
+    let width = room(state, areas);
     let scan = editing.scan.as_ref().map(ToString::to_string);
     let scan: Vec<&str> = scan
         .as_ref()
@@ -117,7 +127,7 @@ fn draw_offers(state: &State, areas: &Areas, buffer: &mut Buffer) {
     let height = list
         .len()
         .min(MOST_OFFERS)
-        .min(usize::from(room).saturating_sub(scan.len() + 1));
+        .min(usize::from(lines_left).saturating_sub(scan.len() + 1));
     let first = editing.chosen.unwrap_or(0);
     let first = first.saturating_sub(height.saturating_sub(1));
     let shown = list.iter().enumerate().skip(first).take(height);
@@ -149,12 +159,12 @@ fn draw_offers(state: &State, areas: &Areas, buffer: &mut Buffer) {
     }
     let area = Rect {
         y: areas.query.bottom(),
-        height: (lines.len() as u16).min(room),
+        height: (lines.len() as u16).min(lines_left),
         ..areas.query
     };
     Clear.render(area, buffer);
     for (line, row) in lines.iter().zip(area.rows()) {
-        line.draw(field(row), buffer);
+        line.draw(field(state, row), buffer);
     }
 }
 
