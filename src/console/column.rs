@@ -290,7 +290,7 @@ impl Column {
                 (format!("{label}{reason}"), Role::Status(status))
             }
             Self::Sent => time(row.sent_at),
-            Self::Type => plain(type_label(row, context.setup)),
+            Self::Type => plain(label_of(&row.kind, context.setup)),
             Self::Backend => plain(row.backend.shown().into_string()),
             Self::Language => plain(row.language.shown().into_string()),
             Self::Next => time(row.next_attempt_at),
@@ -317,9 +317,13 @@ impl Context<'_> {
     }
 }
 
-/// The label of a row's type, else the word itself.
-pub fn type_label(row: &Row, setup: &Setup) -> String {
-    label_of(&row.kind, setup)
+/// The label of a type and, where that is another, the word that a query takes.
+pub fn type_in_full(kind: &Text, setup: &Setup) -> String {
+    let (label, word) = (label_of(kind, setup), kind.shown().into_string());
+    if label == word {
+        return word;
+    }
+    format!("{label} ({word})")
 }
 
 /// The label of a type, else the word itself.

@@ -15,6 +15,8 @@ pub struct Known {
     pub words: Words,
     /// Queries by name.
     pub queries: BTreeMap<String, String>,
+    /// Labels of types.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// What could stand at the cursor.
@@ -81,7 +83,7 @@ pub fn offers(text: &str, at: usize, known: &Known, all: bool) -> Offers {
     };
     let begun = &values[last_value(values)..];
     let wanted = begun.trim_start_matches('"').to_lowercase();
-    let mut list = values_of(&field.to_lowercase(), &known.words);
+    let mut list = values_of(&field.to_lowercase(), known);
     list.retain(|offer| {
         let spelt = offer.text.trim_start_matches('"').to_lowercase();
         spelt.starts_with(&wanted) && offer.text != begun
@@ -118,9 +120,10 @@ fn last_value(values: &str) -> usize {
     from
 }
 
-fn values_of(field: &str, words: &Words) -> Vec<Offer> {
+fn values_of(field: &str, known: &Known) -> Vec<Offer> {
+    let words = &known.words;
     let plain = |words: &[&str]| words.iter().map(|word| Offer::new(*word, "")).collect();
-    let stored = |words: &[Text], term: fn(Vec<String>) -> Predicate| {
+    let stored = |words: &[Text], term: fn(Vec<String>) -> Predicate| -> Vec<Offer> {
         // As it would be written in a query, in quotes where it needs them.
         let written = |word: &Text| {
             let term = term(vec![word.shown().into_string()]).to_string();
@@ -140,7 +143,15 @@ fn values_of(field: &str, words: &Words) -> Vec<Offer> {
         "delivery" => Delivery::ALL
             .map(|delivery| Offer::new(delivery.name(), ""))
             .into(),
-        "type" => stored(&words.types, Predicate::Type),
+        "type" => {
+            let mut types = stored(&words.types, Predicate::Type);
+            for (offer, word) in types.iter_mut().zip(&words.types) {
+                let label = known.labels.get(word.raw());
+                offer.help =
+                    label.map_or_else(String::new, |label| DisplayText::line(label).into_string());
+            }
+            types
+        }
         "backend" => stored(&words.backends, Predicate::Backend),
         "lang" => stored(&words.languages, Predicate::Language),
         "sent" => plain(&["today", "7d", "month", "year", "yes", "none"]),
@@ -183,6 +194,7 @@ mod tests {
                 causes: Vec::new(),
             },
             queries: [("stuck".to_owned(), "status:failed failed:>2".to_owned())].into(),
+            labels: BTreeMap::new(),
         }
     }
 

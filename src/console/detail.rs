@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     clock::lasted,
-    column::type_label,
+    column::type_in_full,
     page::Page,
     state::{Pane, Setup},
     text::{counted, grouped},
@@ -314,7 +314,7 @@ fn details(page: &mut Page, detail: &Detail, setup: &Setup) {
     pair_of(page, "User", row.user.as_ref());
     page.pair("Backend", row.backend.shown().as_str());
     page.pair("Language", row.language.shown().as_str());
-    page.pair("Type", &type_label(row, setup));
+    page.pair("Type", &type_in_full(&row.kind, setup));
     page.pair(
         "Tries",
         &format!("{} failed, {} accepted", row.failed_count, row.sent_count),

@@ -33,6 +33,7 @@ impl State {
         Known {
             words: self.words.clone(),
             queries: saved.iter().chain(config).map(own).collect(),
+            labels: self.setup.types.clone(),
         }
     }
 }

@@ -244,3 +244,25 @@ fn a_query_is_kept_under_a_name_and_forgotten_again() {
         "no name for what cannot be read"
     );
 }
+
+#[test]
+fn a_type_has_its_label_wherever_it_is_read_and_its_word_where_a_query_takes_it() {
+    let mut console = Console::sized(Memory::of(100), 138, 30);
+    let label = "Comment or delivery";
+    let screen = console.screen();
+    let labelled = screen
+        .lines()
+        .filter(|line| line.contains("  Comment or…  "));
+    assert!(labelled.count() > 5, "{screen}");
+    console.press("enter 5");
+    let screen = console.screen();
+    assert!(screen.contains(&format!("{label} (comment)")), "{screen}");
+    console.press("esc f");
+    assert!(console.screen().contains(&format!("[ ] {label} ")));
+    console.press("tab tab space");
+    assert_eq!(text(&console), "type:comment");
+    console.press("esc /").type_in("type:").press("tab");
+    let screen = console.screen();
+    let offered = screen.lines().find(|line| line.contains(" comment "));
+    assert!(offered.unwrap().contains(label), "{screen}");
+}
