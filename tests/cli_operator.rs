@@ -188,6 +188,25 @@ fn a_long_list_is_whole_in_both_orders() {
 }
 
 #[test]
+fn a_table_has_the_labels_of_types_and_what_scripts_read_has_the_words() {
+    let postroom = three();
+    let labels = Setup::new().file("disk");
+    postroom.configure(labels.set("types.deadline_moved", "Moved:\u{1b}[2J deadline"));
+    let list = |format: &str| {
+        let columns = ["list", "--columns", "id,type", "--format", format];
+        postroom.run(&columns).ok().stdout
+    };
+    let table = list("table");
+    assert!(table.contains("Moved:␛[2J deadline"), "{table}");
+    assert!(table.contains("feedback"), "one without a label: {table}");
+    for format in ["tsv", "json"] {
+        let rows = list(format);
+        assert!(rows.contains("deadline_moved"), "{rows}");
+        assert!(!rows.contains("Moved:"), "{rows}");
+    }
+}
+
+#[test]
 fn tables_and_tsv_have_the_columns_that_were_asked_for() {
     let postroom = three();
     let ran = postroom

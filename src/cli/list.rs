@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     io::{self, BufWriter, IsTerminal as _, Write},
     sync::mpsc::{self, RecvTimeoutError, Sender},
     time::Duration,
@@ -16,7 +17,7 @@ use super::{
     table::{Cell, Look, Table, room},
 };
 use crate::{
-    message::Status,
+    message::{DisplayText, Status},
     query::FIELDS,
     store::{Anchor, By, Row, Scan, Sort},
     suggest::did_you_mean,
@@ -120,7 +121,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
 
     let room = room().filter(|_| args.format == Format::Table);
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut writer = Writer::new(args, room, globals.colour());
+    let mut writer = Writer::new(args, room, globals.colour(), config.types);
     let mut left = if args.limit == 0 {
         usize::MAX
     } else {
@@ -169,12 +170,19 @@ struct Writer {
     /// Which columns were asked for: in JSON the others go.
     chosen: bool,
     colour: bool,
+    /// Labels of types, for a person's eyes.
+    types: BTreeMap<String, String>,
     table: Table,
     any: bool,
 }
 
 impl Writer {
-    fn new(args: &Args, room: Option<usize>, colour: bool) -> Self {
+    fn new(
+        args: &Args,
+        room: Option<usize>,
+        colour: bool,
+        types: BTreeMap<String, String>,
+    ) -> Self {
         let columns = match &args.columns {
             Some(columns) => columns.clone(),
             None => Column::usual(room),
@@ -193,6 +201,7 @@ impl Writer {
             columns,
             chosen: args.columns.is_some(),
             colour,
+            types,
             table: Table::new(looks, room),
             any: false,
         }
@@ -266,9 +275,9 @@ impl Writer {
             Status::Error => Some("31"),
             Status::Sent => Some("32"),
         };
-        Cell {
-            text: column.cell(row),
-            colour,
-        }
+        let label = self.types.get(row.kind.raw());
+        let label = label.filter(|_| column == Column::Type);
+        let text = label.map_or_else(|| column.cell(row), |label| DisplayText::line(label));
+        Cell { text, colour }
     }
 }
