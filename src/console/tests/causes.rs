@@ -1,26 +1,12 @@
 //! The failures by cause.
 
 use super::*;
-use crate::{message::State as Of, store::Action, store::Target};
+use crate::message::State as Of;
 
 /// The causes on the screen: how many receivers, and what their line says.
 fn causes(console: &Console) -> Vec<(i64, u64)> {
     let rows = console.state.causes.known();
     rows.iter().map(|row| (row.id.0, row.count)).collect()
-}
-
-#[test]
-fn the_biggest_cause_and_all_of_it_sent_again_takes_three_keys() {
-    let mut console = Console::open(Memory::of(1234));
-    console.press("c r y");
-    let [order] = console.orders()[..] else {
-        panic!("one order")
-    };
-    let Target::Query(query) = &order.target else {
-        panic!("{order:?}")
-    };
-    assert_eq!(order.action, Action::Resend);
-    assert_eq!(query.to_string(), "cause:1 -status:sent");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! How many keys a job takes from the open console.
 
 use super::*;
-use crate::message::State as Of;
+use crate::{
+    message::State as Of,
+    store::{Action, Target},
+};
 
 /// Presses keys; each of them counts.
 fn pressed(console: &mut Console, keys: &str) -> usize {
@@ -53,6 +56,20 @@ fn resending_this_one_takes_two_keys_and_all_that_failed_four() {
     console.tick();
     console.press("3 a r y");
     assert!(console.orders().is_empty());
+}
+
+#[test]
+fn the_biggest_cause_and_all_of_it_sent_again_takes_three_keys() {
+    let mut console = Console::open(Memory::of(1234));
+    assert!(pressed(&mut console, "c r y") <= 5);
+    let [order] = console.orders()[..] else {
+        panic!("one order")
+    };
+    let Target::Query(query) = &order.target else {
+        panic!("{order:?}")
+    };
+    assert_eq!(order.action, Action::Resend);
+    assert_eq!(query.to_string(), "cause:1 -status:sent");
 }
 
 #[test]
