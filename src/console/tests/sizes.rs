@@ -36,6 +36,14 @@ fn states() -> Vec<(&'static str, Console)> {
         ("sorted", "s s s j"),
         ("completing", "/ s tab"),
         ("deleting", "A D"),
+        ("the name of a file", "3 enter s"),
+        ("a name for a query", "/ a ctrl-s x"),
+        ("on the way to a number", "# 1"),
+        ("nothing matches", "/ n o b o d y enter"),
+        ("no such action", ": z z z"),
+        ("help on the detail", "3 enter ? G"),
+        ("stopping", "r y j r y x"),
+        ("leaving", "r y x q"),
     ];
     let open = |(name, keys): (&'static str, &str)| {
         let mut console = Console::open(Memory::of(300));
@@ -44,7 +52,22 @@ fn states() -> Vec<(&'static str, Console)> {
         }
         (name, console)
     };
-    keys.into_iter().map(open).collect()
+    let mut states: Vec<_> = keys.into_iter().map(open).collect();
+    states.push(("an empty store", Console::open(Memory::of(0))));
+    let mut memory = Memory::of(1234);
+    memory.broken = Some("disk I/O error: ".repeat(20));
+    states.push(("no answer", Console::open(memory)));
+    let mut many = Console::open(Memory::of(1234));
+    many.press("a r 1 2");
+    states.push(("typing the number", many));
+    let setup = Setup {
+        read_only: true,
+        ..setup()
+    };
+    let mut looking = Console::with(Memory::of(300), setup, "", 80, 24);
+    looking.press("r");
+    states.push(("read-only", looking));
+    states
 }
 
 #[test]
