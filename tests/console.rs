@@ -468,11 +468,11 @@ fn what_is_saved_lies_in_the_folder_the_console_was_started_in() {
     let mut terminal = Terminal::start(&postroom, (120, 24), &["console"], &[]);
     terminal.wait_for("user1@example.com");
     terminal.press("\r5");
-    terminal.wait_for("Message-ID");
+    terminal.wait_for("Uid");
     terminal.press("s\r");
     terminal.wait_for("saved");
     let saved = postroom.folder().join("postroom-1-details.txt");
-    assert!(fs::read_to_string(&saved).unwrap().contains("Message-ID"));
+    assert!(fs::read_to_string(&saved).unwrap().contains("Uid"));
     terminal.press("s\r");
     terminal.wait_for("[y/N]");
     terminal.press("nq");
