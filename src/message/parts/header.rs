@@ -5,8 +5,8 @@ use memchr::memchr;
 
 use super::{decode::Encoding, line_at};
 
-/// A field is read so far. Bytes.
-const LONGEST_FIELD: usize = 16 * 1024;
+/// A field is read so far, in bytes: what is written in many pieces takes time that grows with their square.
+const LONGEST_FIELD: usize = 8 * 1024;
 
 /// A name, a type or a subject is taken so far. Letters.
 const LONGEST_WORD: usize = 255;

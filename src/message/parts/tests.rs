@@ -262,6 +262,8 @@ fn however_deep_and_however_many_it_is_read_within_a_moment_and_nothing_is_lost(
     };
     let endless = "Content-Type: multipart/mixed; boundary=nowhere\r\n\r\n";
     let long_field = format!("Content-Type: a/b{}\r\n\r\n", ";a*1=x".repeat(200_000));
+    let pieces: Vec<_> = (0..1_000).map(|n| format!(";k{n}*1=x")).collect();
+    let in_pieces = format!("Content-Type: a/b{}\r\n\r\n", pieces.concat());
     for (mail, most) in [
         (nest(200, "each"), DEEPEST + 1),
         (nest(200_000, "each"), DEEPEST + 1),
@@ -275,6 +277,7 @@ fn however_deep_and_however_many_it_is_read_within_a_moment_and_nothing_is_lost(
             MOST_PARTS,
         ),
         (flat(&long_field, 3), 4),
+        (flat(&in_pieces, 500), 501),
         ("--".repeat(5_000_000), 1),
         ("\n--\n".repeat(2_000_000), 1),
         ("a: b\r\n".repeat(1_000_000), 1),
