@@ -232,6 +232,21 @@ fn a_mail_is_read_in_the_charset_it_was_written_in() {
     }
 }
 
+#[test]
+fn the_console_saves_an_attachment_and_says_where_it_went() {
+    let postroom = holding(MAIL);
+    let mut terminal = Terminal::start(&postroom, (120, 24), &["console"], &[]);
+    terminal.wait_for("april@example.com");
+    terminal.press("\r3");
+    terminal.wait_for("Attachments");
+    terminal.press("S3\r\r");
+    terminal.wait_for("saved");
+    let path = postroom.folder().join("postroom-1-marks.csv");
+    assert_eq!(fs::read(path).unwrap(), b"a,b");
+    terminal.press("q");
+    assert!(terminal.wait().success());
+}
+
 /// Mails that nest without end: what reads them by calling itself, or frees what it read so, has no stack left.
 fn endless() -> [String; 2] {
     let message = "Content-Type: message/rfc822\r\n\r\n".repeat(200_000);
