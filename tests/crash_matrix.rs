@@ -1,6 +1,6 @@
 //! Killed with SIGKILL at every point that matters: nothing is lost, and every copy too many is explained.
 //!
-//! `POSTROOM_KILLS=2000 cargo test --test crash_matrix` kills more often; `POSTROOM_SEED` begins elsewhere.
+//! `POSTROOM_KILLS=2000 cargo test --test crash_matrix` kills more often; `POSTROOM_SEED` begins elsewhere. With `-- --nocapture` it tells what it found.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -113,8 +113,12 @@ fn matrix(on_unknown: &str, engines: usize, most: usize) {
             .set("delivery.backoff", "0s")
             .build();
         let mut rng = Rng::with_seed(seed() + connections as u64);
-        kill_and_finish(&postroom, engines, kills().div_ceil(8), &mut rng);
-        assert_explained(&postroom, &server, most);
+        let kills = kills().div_ceil(8);
+        kill_and_finish(&postroom, engines, kills, &mut rng);
+        let books = assert_explained(&postroom, &server, most);
+        println!(
+            "{on_unknown}, {engines} at once over {connections}: {kills} kills, nobody lost, {books:?}"
+        );
         assert_eq!(postroom.locks(), [""; 0], "the dead have left their locks");
     }
 }

@@ -7,9 +7,20 @@ use postroom::{
 
 use super::Postroom;
 
+/// What a comparison found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Books {
+    pub receivers: usize,
+    /// Error, unconfirmed: an operator decides.
+    pub in_doubt: usize,
+    /// Copies beyond the first of a receiver; each is an attempt of unknown end.
+    pub extra_copies: usize,
+}
+
 /// Nobody is lost: each is Sent, and the server has it, or is in doubt, and the store says so. No receiver got more than `most` copies, and each copy is
 /// an attempt that was accepted or whose end is unknown.
-pub fn assert_explained(postroom: &Postroom, server: &Server, most: usize) {
+pub fn assert_explained(postroom: &Postroom, server: &Server, most: usize) -> Books {
+    let mut books = Books::default();
     server.with_ledger(|ledger| {
         assert_eq!(ledger.violations, [""; 0]);
         for detail in postroom.details() {
@@ -36,6 +47,10 @@ pub fn assert_explained(postroom: &Postroom, server: &Server, most: usize) {
                 "{copies} copies, and nothing explains them: {detail:#?}"
             );
             assert!(!detail.row.sending, "{detail:#?}");
+            books.receivers += 1;
+            books.in_doubt += usize::from(state.status() == Status::Error);
+            books.extra_copies += copies.saturating_sub(1);
         }
     });
+    books
 }
