@@ -95,16 +95,14 @@ fn an_hour_of_outage_with_50_000_due_is_ten_probes_and_then_everything_goes_out_
         options(Work::Forever, hands.clock()),
     )
     .unwrap();
-    let mut seen = 0;
-    for second in PROBES {
+    for (second, before) in PROBES.into_iter().zip(0..) {
         // Right before it is too early.
         hands.set(at(second - 1).max(hands.now()));
         hands.wait_until_seen_by(&service);
-        assert_eq!(server.ledger().connections, seen, "before {second} s");
+        assert_eq!(server.ledger().connections, before, "before {second} s");
         hands.set(at(second));
-        seen += 1;
         // A transaction meets it first, and one receiver each time after that.
-        hands.wait_until(|| service.tally().backend == MET + seen - 1);
+        hands.wait_until(|| service.tally().backend == MET + before);
     }
     hands.set(at(3600));
     hands.wait_until_seen_by(&service);
