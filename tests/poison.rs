@@ -95,6 +95,22 @@ fn at_the_head_of_the_queue_it_is_the_probe_once_and_then_another_is() {
 }
 
 #[test]
+fn many_of_one_sender_whom_the_server_turns_away_cost_the_others_a_few_probes_and_not_one_each() {
+    let fault = FAULTS[0];
+    let server = fault.server();
+    let postroom = one_connection(&server, "100ms");
+    let poison = (0..100).map(|n| fault.message(&format!("poison{n}")));
+    postroom.submit(&poison.collect::<Vec<_>>());
+    postroom.submit(&several("m", 5));
+    let service = postroom.start(&["run"]);
+    assert!(server.wait_for(|ledger| ledger.entries.len() == 5, SOON));
+    service.terminate().ok();
+    // After each that is taken it is tried whether more than that sender's are turned away.
+    let connections = server.with_ledger(|ledger| ledger.connections);
+    assert!(connections <= 60, "{connections} connections");
+}
+
+#[test]
 fn a_pass_every_minute_gets_past_it_too() {
     for fault in FAULTS {
         let server = fault.server();

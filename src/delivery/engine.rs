@@ -451,6 +451,7 @@ impl Supervisor {
             } else {
                 Vec::new()
             };
+            let claims = lane.chosen(claims)?;
             *dry = claims.is_empty().then(Instant::now);
             if !claims.is_empty() {
                 let routed = match self.router.route(&claims, lane.way.backend.as_ref()) {

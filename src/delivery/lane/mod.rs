@@ -19,7 +19,7 @@ use super::{
     signal::Signal,
 };
 use crate::{
-    message::{MessageId, Receiver, ReceiverId, Timestamp},
+    message::{MessageId, Receiver, ReceiverId, State, Timestamp},
     store::{BackendState, Claim, Ledger, Scope, Standing, StoreError},
 };
 use breaker::{Gate, Look, Streaks};
@@ -81,6 +81,8 @@ struct Inner {
     load: usize,
     /// The server has answered for a receiver since the way was last in trouble.
     works: bool,
+    /// The last that was heard of the server is that it turned a message away as if it took nobody's.
+    turned_away: bool,
     stopping: bool,
     /// The store cannot be written.
     halted: bool,
@@ -132,6 +134,7 @@ impl Lane {
             bucket: way.rate.map(|rate| Bucket::new(rate, Instant::now())),
             load: 0,
             works: false,
+            turned_away: false,
             stopping: false,
             halted: false,
             refusal: None,
@@ -205,9 +208,24 @@ impl Lane {
             _ if batch == 0 => 0,
             _ if inner.stopping => 0,
             Gate::Open if waiting < (batch / 2).max(1) && inner.has_room() => batch,
-            Gate::Probing if inner.hands.is_empty() => 1,
+            Gate::Probing if !inner.hands.is_empty() => 0,
+            Gate::Probing if inner.turned_away => batch,
+            Gate::Probing => 1,
             _ => 0,
         }
+    }
+
+    /// What of these claims to go on with: all of them, or one as a probe; the others are freed. Where the server turned a message away it may be its sender
+    /// that is meant, and more of the same may be next: then whoever is furthest behind is tried, and was not turned away yet.
+    pub(super) fn chosen(&self, mut claims: Vec<Claim>) -> Result<Vec<Claim>, StoreError> {
+        if claims.len() < 2 || self.inner().gate != Gate::Probing {
+            return Ok(claims);
+        }
+        let untried = |claim: &Claim| claim.standing.state != State::FailedBackend;
+        let probe = claims.remove(claims.iter().rposition(untried).unwrap_or(0));
+        let others: Vec<&Receiver> = claims.iter().map(|claim| &claim.receiver).collect();
+        self.ledger.free(&others)?;
+        Ok(vec![probe])
     }
 
     /// Takes batches of claimed rows; `claims` has every receiver of them.

@@ -172,6 +172,11 @@ impl Lane {
             next.due_at = Some(reckoned + wait);
         }
         inner.works |= how == How::Answered;
+        match how {
+            How::Answered => inner.turned_away = false,
+            How::TurnedAway => inner.turned_away = true,
+            How::Unheard => {}
+        }
         inner.tally.count(next.state, outcome);
         if worked && inner.gate == Gate::Probing {
             inner.gate = Gate::Open;
