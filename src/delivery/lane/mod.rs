@@ -64,6 +64,17 @@ struct Hand {
     message: MessageId,
 }
 
+/// The last that was heard of the server, over whatever connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// Nothing since the way was last in trouble.
+    Nothing,
+    /// Its answer for a receiver.
+    Answer,
+    /// It turned a message away as if it took nobody's.
+    Denial,
+}
+
 struct Inner {
     gate: Gate,
     ready: VecDeque<Batch>,
@@ -79,10 +90,7 @@ struct Inner {
     bucket: Option<Bucket>,
     /// The size of what the sessions are sending, in bytes of content.
     load: usize,
-    /// The server has answered for a receiver since the way was last in trouble.
-    works: bool,
-    /// The last that was heard of the server is that it turned a message away as if it took nobody's.
-    turned_away: bool,
+    heard: Heard,
     stopping: bool,
     /// The store cannot be written.
     halted: bool,
@@ -133,8 +141,7 @@ impl Lane {
             streaks: Streaks::default(),
             bucket: way.rate.map(|rate| Bucket::new(rate, Instant::now())),
             load: 0,
-            works: false,
-            turned_away: false,
+            heard: Heard::Nothing,
             stopping: false,
             halted: false,
             refusal: None,
@@ -209,7 +216,7 @@ impl Lane {
             _ if inner.stopping => 0,
             Gate::Open if waiting < (batch / 2).max(1) && inner.has_room() => batch,
             Gate::Probing if !inner.hands.is_empty() => 0,
-            Gate::Probing if inner.turned_away => batch,
+            Gate::Probing if inner.heard == Heard::Denial => batch,
             Gate::Probing => 1,
             _ => 0,
         }
@@ -370,7 +377,7 @@ impl Lane {
     /// Whether something got through since the way was last in trouble.
     pub(super) fn works(&self) -> bool {
         let inner = self.inner();
-        inner.works && inner.gate == Gate::Open
+        inner.heard == Heard::Answer && inner.gate == Gate::Open
     }
 
     /// Hands out the next batch.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Lane,
+    Heard, Lane,
     breaker::{Gate, probe_wait, usual_wait},
     held, log,
 };
@@ -171,10 +171,9 @@ impl Lane {
             // What the server cannot stand may be this message: the next probe is another one, if there is any.
             next.due_at = Some(reckoned + wait);
         }
-        inner.works |= how == How::Answered;
         match how {
-            How::Answered => inner.turned_away = false,
-            How::TurnedAway => inner.turned_away = true,
+            How::Answered => inner.heard = Heard::Answer,
+            How::TurnedAway => inner.heard = Heard::Denial,
             How::Unheard => {}
         }
         inner.tally.count(next.state, outcome);
@@ -306,7 +305,9 @@ impl Lane {
         let freed = {
             let mut inner = self.inner();
             inner.gate = gate;
-            inner.works = false;
+            if inner.heard == Heard::Answer {
+                inner.heard = Heard::Nothing;
+            }
             inner.shut_out(gate)
         };
         self.report_store(self.free(&freed));
@@ -350,6 +351,7 @@ impl Lane {
             }
         }
         let met = self.take();
+        self.inner().heard = Heard::Nothing;
         self.trouble(met.as_ref(), trouble);
     }
 
