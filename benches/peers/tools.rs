@@ -103,8 +103,14 @@ fn unpack(root: &Path) {
 pub fn django() -> Option<Django> {
     let venv = place("venv");
     let python = venv.join("bin/python");
-    let is_there =
-        |python: &Path| ends_well(Command::new(python).args(["-c", "import django, post_office"]));
+    let is_there = |python: &Path| {
+        let packages = ["django", "django-post-office"];
+        ends_well(
+            Command::new(python)
+                .args(["-m", "pip", "show"])
+                .args(packages),
+        )
+    };
     if !is_there(&python) {
         ends_well(Command::new("python3").args(["-m", "venv"]).arg(&venv));
         ends_well(Command::new(&python).args([
