@@ -152,9 +152,11 @@ impl Ledger {
             !std::mem::replace(&mut queue.led, true)
         };
         if leads {
+            // Nothing of this process is being written any more: whom the last group answered is on the way.
+            let conn = self.store.writer();
             self.gather();
             // An error is in the answer too.
-            let _ = self.commit();
+            let _ = self.commit(conn);
         }
         answered
             .recv()
@@ -223,7 +225,7 @@ impl Ledger {
         if !self.has_unwritten() {
             return Ok(());
         }
-        self.commit()
+        self.commit(self.store.writer())
     }
 
     /// Frees rows that were claimed and not armed: they were never tried.
@@ -244,8 +246,7 @@ impl Ledger {
     }
 
     /// Writes the whole queue in one durable transaction and answers everybody in it.
-    fn commit(&self) -> Result<(), StoreError> {
-        let mut conn = self.store.writer();
+    fn commit(&self, mut conn: MutexGuard<'_, Connection>) -> Result<(), StoreError> {
         let entries = {
             let mut queue = self.queue();
             queue.led = false;
