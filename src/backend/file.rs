@@ -245,11 +245,7 @@ impl Gateway for FileBackend {
                     phase: Some("open".to_owned()),
                     ..Failure::default()
                 };
-                Trouble {
-                    failure,
-                    auth: false,
-                    retry_after: None,
-                }
+                Trouble::of(failure)
             })
     }
 }

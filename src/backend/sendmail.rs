@@ -174,16 +174,8 @@ impl Inner {
     fn look(&self) -> Result<PathBuf, Trouble> {
         program::find(&self.settings.program).map_err(|error| {
             let scene = Scene::of(&self.settings, "start");
-            trouble(scene.failure(&Fault::Look(error)))
+            Trouble::of(scene.failure(&Fault::Look(error)))
         })
-    }
-}
-
-fn trouble(failure: Failure) -> Trouble {
-    Trouble {
-        failure,
-        auth: false,
-        retry_after: None,
     }
 }
 
@@ -240,7 +232,9 @@ impl Caller {
         };
         let call = match self.prepare(batch, receiver) {
             Ok(call) => call,
-            Err(fault @ Fault::Input(_)) => return Err(trouble(scene("input").failure(&fault))),
+            Err(fault @ Fault::Input(_)) => {
+                return Err(Trouble::of(scene("input").failure(&fault)));
+            }
             Err(fault) => {
                 let failure = scene("build").failure(&fault);
                 desk.settle(receiver, Report::Failed(Outcome::Permanent, failure));
@@ -260,7 +254,7 @@ impl Caller {
             Err(error) => {
                 let failure = scene("start").failure(&Fault::Start(error));
                 desk.settle(receiver, Report::Failed(Outcome::Backend, failure.clone()));
-                return Err(trouble(failure));
+                return Err(Trouble::of(failure));
             }
         };
         let answer = Answer::of(&ran.end);
@@ -286,7 +280,7 @@ impl Caller {
         };
         desk.settle(receiver, Report::Failed(outcome, failure.clone()));
         match outcome {
-            Outcome::Backend => Err(trouble(failure)),
+            Outcome::Backend => Err(Trouble::of(failure)),
             _ => Ok(()),
         }
     }

@@ -95,6 +95,17 @@ pub struct Trouble {
     pub retry_after: Option<Duration>,
 }
 
+impl Trouble {
+    /// Trouble of which nothing more is known: it is tried again like any way that is down.
+    pub fn of(failure: Failure) -> Self {
+        Self {
+            failure,
+            auth: false,
+            retry_after: None,
+        }
+    }
+}
+
 /// The simple kind of backend: RapidSMS's `send`. It gets one message, its context and N receivers, tries all of them, and says which failed.
 /// `Direct` makes a [`Backend`] of it.
 pub trait Gateway: Send + Sync {

@@ -154,11 +154,7 @@ pub(super) fn work(lane: &Arc<Lane>) {
                 }
                 Err(panic) => {
                     let failure = LeftOver::Panic(words(&*panic)).failure();
-                    lane.not_opened(&Trouble {
-                        failure,
-                        auth: false,
-                        retry_after: None,
-                    });
+                    lane.not_opened(&Trouble::of(failure));
                     return lane.leave();
                 }
             },

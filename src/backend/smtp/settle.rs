@@ -103,9 +103,5 @@ pub(super) fn is_denial(reply: &Reply) -> bool {
 /// What stops the whole backend. It took our credentials when this connection was opened, or wanted none: no account will be locked, so it is tried
 /// again like any other that is down.
 pub(super) fn trouble(failure: Failure) -> Trouble {
-    Trouble {
-        failure,
-        auth: false,
-        retry_after: None,
-    }
+    Trouble::of(failure)
 }

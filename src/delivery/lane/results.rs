@@ -214,14 +214,7 @@ impl Lane {
             self.pause(&why, now);
         }
         if let Some(failure) = broken {
-            self.trouble(
-                None,
-                &Trouble {
-                    failure,
-                    auth: false,
-                    retry_after: None,
-                },
-            );
+            self.trouble(None, &Trouble::of(failure));
         }
         if idle || worked {
             self.supervisor.raise();
@@ -233,11 +226,7 @@ impl Lane {
         let mut inner = self.inner();
         if inner.streaks.lost(batch.message.id) {
             drop(inner);
-            let trouble = Trouble {
-                failure,
-                auth: false,
-                retry_after: None,
-            };
+            let trouble = Trouble::of(failure);
             for receiver in &batch.receivers {
                 let report = Report::Failed(Outcome::Backend, trouble.failure.clone());
                 self.settle(receiver, report);
