@@ -20,7 +20,7 @@ pub(super) fn extent(message: &[u8], at: usize) -> (usize, usize) {
         if line.trim_ascii_end().is_empty() {
             return (end, range.end);
         }
-        let goes_on = end > at && line.starts_with(b" ") || line.starts_with(b"\t");
+        let goes_on = end > at && matches!(line[0], b' ' | b'\t');
         // What begins with dashes is a delimiter, even if there is a colon in it.
         if !goes_on && (line.starts_with(b"--") || name(line).is_none()) {
             return (end, end);

@@ -237,6 +237,12 @@ fn what_is_malformed_is_said_to_be_and_can_be_saved_as_it_stands() {
     // A header without the empty line below it.
     let bare = "Content-Type: multipart/mixed; boundary=b\r\n--b\r\nno field\r\n--b--";
     assert_eq!(told(bare)[1], "1 text/plain, 8 bytes: the text");
+    for blank in [" ", "\t"] {
+        let indented = format!("{blank}one\r\ntwo");
+        let bare = mixed(&[&indented]);
+        let parts = Parts::of(bare.as_bytes());
+        assert_eq!(parts.text().unwrap().string(), indented);
+    }
 }
 
 #[test]
