@@ -1,6 +1,6 @@
 //! What a part's header says of it.
 
-use mail_parser::{MessageParser, MimeHeaders as _};
+use mail_parser::{MessageParser, MimeHeaders};
 use memchr::memchr;
 
 use super::{decode::Encoding, line_at};
@@ -57,13 +57,10 @@ impl Facts {
         ];
         let fields = picked(head, &WANTED);
         let parsed = MessageParser::new().parse_headers(&fields);
-        let parsed = parsed.unwrap_or_default();
-        let none = parsed.parts.is_empty();
-        let kind = (!none).then(|| parsed.content_type()).flatten();
-        let disposition = (!none).then(|| parsed.content_disposition()).flatten();
-        let encoding = (!none)
-            .then(|| parsed.content_transfer_encoding())
-            .flatten();
+        let part = parsed.as_ref().and_then(|parsed| parsed.parts.first());
+        let kind = part.and_then(MimeHeaders::content_type);
+        let disposition = part.and_then(MimeHeaders::content_disposition);
+        let encoding = part.and_then(MimeHeaders::content_transfer_encoding);
         let of = |name: &str| kind.and_then(|kind| kind.attribute(name));
         let called = disposition.and_then(|disposition| disposition.attribute("filename"));
         let default = if in_digest {
