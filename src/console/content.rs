@@ -9,7 +9,7 @@ use super::{
     theme::Role,
 };
 use crate::{
-    message::{Body, Content, Part as MailPart, Parts, Text, html_as_text},
+    message::{Body, Content, Parts, ReceiverId, Text, html_as_text},
     store::Detail,
 };
 
@@ -69,7 +69,7 @@ pub struct Reading {
     pub parts: Vec<Part>,
     /// The text.
     pub page: Arc<Page>,
-    /// Names for files of what is attached, in order: harmless, and never a path.
+    /// Names for files of what is attached, in order.
     pub attachments: Arc<[String]>,
 }
 
@@ -129,7 +129,7 @@ pub fn read(detail: &Detail, content: &Content, part: Part, width: usize) -> Rea
         part,
         parts,
         page: Arc::new(page),
-        attachments: source.attachments(),
+        attachments: source.attachments(detail.row.id),
     }
 }
 
@@ -198,9 +198,12 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn attachments(&self) -> Arc<[String]> {
+    fn attachments(&self, receiver: ReceiverId) -> Arc<[String]> {
         match self {
-            Self::Whole(message, _) => message.attachments().map(MailPart::file_name).collect(),
+            Self::Whole(message, _) => message
+                .attachments()
+                .map(|part| part.file_name(receiver))
+                .collect(),
             Self::Parts { .. } | Self::Bytes(_) => Arc::default(),
         }
     }

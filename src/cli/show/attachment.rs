@@ -50,8 +50,7 @@ pub(super) fn run(id: ReceiverId, content: &Content, number: usize, place: &Plac
             part.told()
         ));
     }
-    // The name that its sender gave never stands alone: it could be that of a file which something else reads.
-    let own = format!("postroom-{id}-{}", part.file_name());
+    let own = part.file_name(id);
     let path = match place.output {
         Some(output) if output == Path::new("-") => return print(&bytes),
         Some(output) if output.is_dir() => output.join(own),

@@ -266,8 +266,7 @@ pub(super) fn ask_attachment_name(state: &mut State, id: ReceiverId, number: &st
         );
         return out.hint(state, &words);
     };
-    // The name that its sender gave never stands alone: it could be that of a file which something else reads.
-    let line = QueryLine::open(&format!("postroom-{id}-{name}"));
+    let line = QueryLine::open(name);
     state.overlay = Some(Overlay::Prompt(Prompt {
         wanted: Wanted::AttachmentFile(id, number),
         line,

@@ -16,7 +16,7 @@ use self::{
     decode::Encoding,
     header::{Facts, extent, subject},
 };
-use super::is_dangerous;
+use super::{ReceiverId, is_dangerous};
 use crate::grouped::grouped;
 
 /// What is nested deeper is not opened.
@@ -185,8 +185,13 @@ impl Part<'_> {
         }
     }
 
-    /// A name under which it can be saved: never a path, a hidden file, an option, or letters that a terminal acts on, whatever its sender calls it.
-    pub(crate) fn file_name(&self) -> String {
+    /// A name under which it can be saved. What its sender calls it never stands alone: it could be the name of a file that something else reads.
+    pub(crate) fn file_name(&self, receiver: ReceiverId) -> String {
+        format!("postroom-{receiver}-{}", self.harmless_name())
+    }
+
+    /// What its sender calls it, but never a path, a hidden file, an option, or letters that a terminal acts on.
+    fn harmless_name(&self) -> String {
         let given = self.name.as_deref().unwrap_or_default();
         let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
         let odd = |c: char| is_dangerous(c) || matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|');
