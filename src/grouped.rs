@@ -13,6 +13,12 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
+/// `1 receiver`, `4,120 receivers`.
+pub fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", grouped(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -21,5 +27,7 @@ mod tests {
     fn thousands_are_set_apart() {
         let told = [0, 999, 1_000, 1_204_331].map(grouped);
         assert_eq!(told, ["0", "999", "1,000", "1,204,331"]);
+        let told = [0, 1, 4120].map(|number| counted(number, "receiver"));
+        assert_eq!(told, ["0 receivers", "1 receiver", "4,120 receivers"]);
     }
 }

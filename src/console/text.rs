@@ -3,7 +3,7 @@
 use crate::columns::first;
 pub use crate::{
     columns::{columns, cut, last},
-    grouped::grouped,
+    grouped::{counted, grouped},
 };
 
 /// A word as a shell takes it: as it is, or in single quotes where it holds what a shell would act on.
@@ -34,12 +34,6 @@ pub fn compact(number: u64) -> String {
         }
     }
     number.to_string()
-}
-
-/// `1 receiver`, `4,120 receivers`.
-pub fn counted(number: u64, one: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {one}{plural}", grouped(number))
 }
 
 /// Like [`cut`], but what is lost is the beginning: of a path the end says more.
@@ -108,7 +102,6 @@ mod tests {
         assert_eq!(compact(812), "812");
         assert_eq!(compact(4120), "4.1k");
         assert_eq!(compact(1_204_331), "1.2M");
-        assert_eq!(counted(1, "receiver"), "1 receiver");
     }
 
     #[test]

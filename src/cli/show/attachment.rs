@@ -13,7 +13,7 @@ use super::super::{
     output::{say, tell},
 };
 use crate::{
-    grouped::grouped,
+    grouped::counted,
     message::{Body, Content, Parts, ReceiverId},
     save::save,
 };
@@ -64,9 +64,8 @@ pub(super) fn run(id: ReceiverId, content: &Content, number: usize, place: &Plac
         ),
         result => result.with_context(|| format!("cannot write {}", path.display()))?,
     }
-    let size = grouped(bytes.len() as u64);
-    let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
-    say(&format!("saved {size} {unit} in {}", path.display()))?;
+    let size = counted(bytes.len() as u64, "byte");
+    say(&format!("saved {size} in {}", path.display()))?;
     Ok(0)
 }
 

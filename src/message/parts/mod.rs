@@ -17,7 +17,7 @@ use self::{
     header::{Facts, extent, subject},
 };
 use super::{ReceiverId, is_dangerous};
-use crate::grouped::grouped;
+use crate::grouped::counted;
 
 /// What is nested deeper is not opened.
 const DEEPEST: usize = 100;
@@ -162,10 +162,7 @@ impl Part<'_> {
             return kind.clone();
         }
         let (bytes, sound) = self.decoded();
-        let size = match bytes.len() as u64 {
-            1 => "1 byte".to_owned(),
-            size => format!("{} bytes", grouped(size)),
-        };
+        let size = counted(bytes.len() as u64, "byte");
         let broken = format!("{} that is broken", self.encoding.name());
         let trouble = [self.closed, (!sound).then_some(broken.as_str())];
         let trouble: Vec<_> = trouble
