@@ -367,16 +367,19 @@ impl Way {
     /// Where it leads in a list of so many, so many of which are seen.
     pub(super) fn in_a_list(self, from: usize, many: usize, seen: usize) -> usize {
         let last = many.saturating_sub(1);
-        // A page keeps a line of the last one, to hold on to.
-        let page = seen.saturating_sub(1).max(2) as isize;
         let to = match self {
             Self::Lines(by) => from.saturating_add_signed(by as isize),
-            Self::Screens(by) => from.saturating_add_signed(by as isize * page / 2),
+            Self::Screens(by) => from.saturating_add_signed(half_screens(by, seen) as isize),
             Self::Top => 0,
             Self::Bottom => last,
         };
         to.min(last)
     }
+}
+
+/// So many half screens in lines. A whole one keeps a line of the last, to hold on to.
+fn half_screens(by: i64, seen: usize) -> i64 {
+    by * seen.saturating_sub(1).max(2) as i64 / 2
 }
 
 /// Goes somewhere in whatever has the keys.
@@ -386,11 +389,11 @@ pub(super) fn go(state: &mut State, way: Way, out: &mut Out) {
         Place::Overview => overview::go(state, way, out),
         Place::Detail => {
             let shape = state.shape();
-            // A page keeps a line of the last one, to hold on to.
-            let page = shape.height.saturating_sub(1).max(2) as i64;
             match way {
                 Way::Lines(by) => pane::scroll(state, by, out),
-                Way::Screens(by) => pane::scroll(state, by * page / 2, out),
+                Way::Screens(by) => {
+                    pane::scroll(state, half_screens(by, shape.height), out);
+                }
                 Way::Top => pane::scroll_to(state, Spot::default(), out),
                 Way::Bottom => {
                     let last = state.pane.page.last(shape);
@@ -411,38 +414,26 @@ pub(super) fn go(state: &mut State, way: Way, out: &mut Out) {
         }
         Place::Help => {
             let (lines, height) = view::help_extent(state);
-            if let Some(Overlay::Help(help)) = &mut state.overlay
-                && scrolled(&mut help.scroll, way, lines, height)
-            {
-                out.draw();
+            if let Some(Overlay::Help(help)) = &mut state.overlay {
+                let tops = lines.saturating_sub(height) + 1;
+                let top = way.in_a_list(help.scroll, tops, height);
+                if std::mem::replace(&mut help.scroll, top) != top {
+                    out.draw();
+                }
             }
         }
         _ => {
-            // A page keeps a line of the last one, to hold on to.
-            let page = (state.table_rows() as i64 - 1).max(1);
+            let seen = state.table_rows();
             match way {
                 Way::Lines(by) => moves::step(state, by, Scroll::AtTheEdge, out),
                 Way::Screens(by) => {
-                    moves::step(state, by * page.max(2) / 2, Scroll::WithTheCursor, out);
+                    moves::step(state, half_screens(by, seen), Scroll::WithTheCursor, out);
                 }
                 Way::Top => moves::jump(state, At::First, out),
                 Way::Bottom => moves::jump(state, At::Last, out),
             }
         }
     }
-}
-
-fn scrolled(scroll: &mut usize, way: Way, lines: usize, height: usize) -> bool {
-    let last = lines.saturating_sub(height);
-    let page = height.saturating_sub(1).max(2) as i64;
-    let wanted = match way {
-        Way::Lines(by) => *scroll as i64 + by,
-        Way::Screens(by) => *scroll as i64 + by * page / 2,
-        Way::Top => 0,
-        Way::Bottom => last as i64,
-    };
-    let wanted = wanted.clamp(0, last as i64) as usize;
-    std::mem::replace(scroll, wanted) != wanted
 }
 
 /// After the screen or the text has changed: nothing is scrolled farther than it goes.
