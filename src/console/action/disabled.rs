@@ -27,14 +27,16 @@ pub(super) fn mark_one(state: &State) -> Option<&'static str> {
     needs_row(state).or_else(|| elsewhere(state))
 }
 
-/// Marks that are a query cannot take in single rows of another one.
-pub(super) fn elsewhere(state: &State) -> Option<&'static str> {
-    let Marks::All { asked, .. } = &state.marks else {
-        return None;
-    };
+/// A marked row of another query can be unmarked, no other be marked.
+fn elsewhere(state: &State) -> Option<&'static str> {
     let current = state.table.cursor?;
-    let foreign = asked.query != state.table.asked.query && !state.table.marked.contains(&current);
-    foreign.then_some("all that match another query are marked: {unmark-all} unmarks them")
+    other_query(state).filter(|_| !state.table.marked.contains(&current))
+}
+
+/// Marks that are a query cannot take in single rows of another one.
+fn other_query(state: &State) -> Option<&'static str> {
+    matches!(&state.marks, Marks::All { asked, .. } if asked.query != state.table.asked.query)
+        .then_some("all that match another query are marked: {unmark-all} unmarks them")
 }
 
 pub(super) fn mark_range(state: &State) -> Option<&'static str> {
@@ -70,17 +72,11 @@ pub(super) fn pause(state: &State) -> Option<&'static str> {
 }
 
 pub(super) fn mark_screen(state: &State) -> Option<&'static str> {
-    needs_row(state).or_else(|| {
-        matches!(&state.marks, Marks::All { asked, .. } if asked.query != state.table.asked.query)
-            .then_some("all that match another query are marked: {unmark-all} unmarks them")
-    })
+    needs_row(state).or_else(|| other_query(state))
 }
 
 pub(super) fn invert(state: &State) -> Option<&'static str> {
-    needs_marks(state).or_else(|| {
-        matches!(&state.marks, Marks::All { asked, .. } if asked.query != state.table.asked.query)
-            .then_some("all that match another query are marked: {unmark-all} unmarks them")
-    })
+    needs_marks(state).or_else(|| other_query(state))
 }
 
 pub(super) fn needs_step(state: &State) -> Option<&'static str> {
