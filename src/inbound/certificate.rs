@@ -13,8 +13,8 @@ use rustls::{
 
 use crate::message::Timestamp;
 
-/// A certificate with less than this left, or less than a sixth of its life, should have been renewed: those that renew by themselves do so with a
-/// third of it left.
+/// A certificate that has less left than this and than a sixth of its life should have been renewed: those that renew by themselves do so with a third
+/// of it left.
 const SOON: TimeDelta = TimeDelta::days(14);
 const PART: i32 = 6;
 
