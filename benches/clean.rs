@@ -7,7 +7,6 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,6 +26,8 @@ use postroom::{
 
 #[path = "../tests/support/submission.rs"]
 mod fixture;
+#[path = "support/program.rs"]
+mod program;
 
 use fixture::{receiver, submission};
 
@@ -43,7 +44,8 @@ fn main() {
     let marked = (deleted * 3 / 10).next_multiple_of(CHUNK);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("postroom.db");
-    fs::write(folder.path().join("config.toml"), "").expect("a config");
+    let config = format!("[store]\npath = '{}'\n", path.display());
+    fs::write(folder.path().join("config.toml"), config).expect("a config");
     let store = Arc::new(Store::create(&path).expect("a store"));
     let began = Instant::now();
     fill(&store, "old", 0, deleted, State::Accepted);
@@ -65,13 +67,17 @@ fn main() {
     );
     measure(&path, "nothing else", || {
         thread::sleep(Duration::from_secs(3));
-        (Duration::from_secs(3), 0)
+        (3.0, 0.0)
     });
+    let run = |arguments: &[&str]| {
+        let took = program::run(&mut program::postroom(folder.path(), arguments), || {});
+        (took.seconds, took.memory)
+    };
     measure(&path, &format!("marking {marked} by query"), || {
-        program(folder.path(), &["resend", "type:failed", "--yes"])
+        run(&["resend", "type:failed", "--yes"])
     });
     measure(&path, &format!("deleting {deleted}"), || {
-        program(folder.path(), &["delete", "type:old", "--yes"])
+        run(&["delete", "type:old", "--yes"])
     });
     println!(
         "{:<34} {:>9} {:>9} {:>12} {:>12}",
@@ -91,10 +97,10 @@ fn mib(path: &Path) -> u64 {
     path.metadata().map_or(0, |file| file.len() >> 20)
 }
 
-/// Does it while another writer measures how long it waits.
-fn measure(path: &Path, what: &str, work: impl FnOnce() -> (Duration, u64)) {
+/// Does it, which takes so many seconds and MiB, while another writer measures how long it waits.
+fn measure(path: &Path, what: &str, work: impl FnOnce() -> (f64, f64)) {
     let done = AtomicBool::new(false);
-    let ((took, memory), mut waits) = thread::scope(|scope| {
+    let ((seconds, memory), mut waits) = thread::scope(|scope| {
         let prober = scope.spawn(|| {
             let store = Store::open(path).expect("a store");
             let mut waits = Vec::new();
@@ -115,40 +121,10 @@ fn measure(path: &Path, what: &str, work: impl FnOnce() -> (Duration, u64)) {
     waits.sort_unstable();
     let ms = |wait: Option<&Duration>| wait.map_or(0.0, |wait| wait.as_secs_f64() * 1e3);
     println!(
-        "{what:<34} {:>9.1} {:>9} {:>9.1} ms {:>9.1} ms",
-        took.as_secs_f64(),
-        memory >> 10,
+        "{what:<34} {seconds:>9.1} {memory:>9.0} {:>9.1} ms {:>9.1} ms",
         ms(waits.get(waits.len() / 2)),
         ms(waits.last())
     );
-}
-
-/// Runs the program to its end: how long it took, and its largest memory in KiB.
-fn program(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
-    let began = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
-        .args(arguments)
-        .env("POSTROOM_CONFIG", folder.join("config.toml"))
-        .env("POSTROOM_STORE", folder.join("postroom.db"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the program");
-    let status = format!("/proc/{}/status", child.id());
-    let mut memory = 0;
-    let ended = loop {
-        let peak = fs::read_to_string(&status).ok().and_then(|status| {
-            let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-            line.split_whitespace().nth(1)?.parse().ok()
-        });
-        memory = memory.max(peak.unwrap_or(0));
-        if let Some(ended) = child.try_wait().expect("its end") {
-            break ended;
-        }
-        thread::sleep(Duration::from_millis(20));
-    };
-    assert!(ended.success(), "{ended}");
-    (began.elapsed(), memory)
 }
 
 fn deliver(store: &Arc<Store>, port: u16) -> Engine {

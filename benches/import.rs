@@ -1,19 +1,19 @@
 //! Taking over a dump of Devilry's, on disk, every commit durable.
 //!
-//! `cargo bench --bench import` prints receivers per second (goal: 10,000) of `postroom import devilry`, as an operator runs it, and the most memory
+//! `cargo bench --bench import` prints receivers per second of `postroom import devilry`, as an operator runs it, and the most memory
 //! that it took: a message of its own for every three receivers, 2 KiB of HTML that differs from message to message, one in five with a traceback.
 //! There are 100,000 of them, or `POSTROOM_RECEIVERS`; a million make a dump of 5 GB.
 
 use std::{
     env, fs,
     io::{self, BufWriter, Write},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use postroom::store::Store;
 use serde_json::json;
+
+#[path = "support/program.rs"]
+mod program;
 
 const RECEIVERS: usize = 100_000;
 
@@ -25,44 +25,19 @@ fn main() {
     Store::create(&file("postroom.db")).expect("a store");
     fs::write(
         file("config.toml"),
-        "[backends.email]\nkind = \"file\"\npath = \"outbox\"\nfrom = \"no-reply@example.com\"\n",
+        "[store]\npath = \"postroom.db\"\n[backends.email]\nkind = \"file\"\npath = \"outbox\"\nfrom = \"no-reply@example.com\"\n",
     )
     .expect("a config");
     let dump_file = fs::File::create(file("dump.json")).expect("a dump");
     dump(receivers, &mut BufWriter::new(dump_file)).expect("a dump");
-    let began = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
-        .args(["import", "devilry"])
-        .arg(file("dump.json"))
-        .env("POSTROOM_CONFIG", file("config.toml"))
-        .env("POSTROOM_STORE", file("postroom.db"))
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("the program");
-    let mut most = 0;
-    let status = loop {
-        most = peak(&child).unwrap_or(most);
-        if let Some(status) = child.try_wait().expect("its end") {
-            break status;
-        }
-        thread::sleep(Duration::from_millis(20));
-    };
-    let took = began.elapsed().as_secs_f64();
-    assert!(status.success(), "{status:?}");
-    let rate = receivers as f64 / took;
+    let mut import = program::postroom(folder.path(), &["import", "devilry", "dump.json"]);
+    import.current_dir(folder.path());
+    let took = program::run(&mut import, || {});
     println!(
-        "{receivers} receivers: {rate:.0}/s, at most {} MiB of memory",
-        most >> 10
+        "{receivers} receivers: {:.0}/s (goal: 10,000), at most {:.0} MiB of memory",
+        receivers as f64 / took.seconds,
+        took.memory
     );
-}
-
-/// The most memory it took so far, in KiB.
-fn peak(child: &Child) -> Option<usize> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let most = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    most.trim().split(' ').next()?.parse().ok()
 }
 
 fn dump(receivers: usize, dump: &mut impl Write) -> io::Result<()> {
