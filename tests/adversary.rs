@@ -7,7 +7,7 @@ mod support;
 use std::{fs, time::Duration};
 
 use postroom::demo::server::{Action, Extension, Phase, Script, Server};
-use support::{Postroom, SOON, Setup, Signal, message, raw_message};
+use support::{Postroom, SOON, Setup, Signal, message, peak, raw_message};
 
 fn one_connection(server: &Server) -> Setup {
     Setup::new()
@@ -345,14 +345,11 @@ fn large_messages_wait_in_the_store_not_in_memory() {
     postroom.submit(&messages);
     let pass = postroom.start(&["deliver"]);
     assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
-    let status = fs::read_to_string(format!("/proc/{}/status", pass.pid())).unwrap();
-    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let most = most.and_then(|most| most.trim().split(' ').next());
-    let kib: usize = most.unwrap().parse().unwrap();
+    let mib = peak(pass.pid());
     server.release();
     pass.wait().ok();
     assert_eq!(postroom.count("status:sent"), MESSAGES);
-    assert!(kib < 120 * 1024, "{kib} KiB");
+    assert!(mib < 120, "{mib} MiB");
 }
 
 #[test]

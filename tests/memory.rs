@@ -5,11 +5,9 @@
 
 mod support;
 
-use std::fs;
-
 use postroom::demo::server::{Action, Script, Server};
 use serde_json::Value;
-use support::{Postroom, SOON, message, raw_message};
+use support::{Postroom, SOON, message, peak, raw_message};
 
 /// Of each message, in bytes.
 const SIZE: usize = 16 << 20;
@@ -22,7 +20,7 @@ fn lines(n: usize) -> String {
 }
 
 /// The most memory that a pass over these messages and eight connections took, in MiB.
-fn peak(messages: &[Value]) -> usize {
+fn peak_over(messages: &[Value]) -> usize {
     let server = Server::start(
         Script::accept_all()
             .counts_only()
@@ -35,14 +33,11 @@ fn peak(messages: &[Value]) -> usize {
     }
     let pass = postroom.start(&["deliver"]);
     assert!(server.wait_for(|ledger| ledger.withheld == 1, SOON));
-    let status = fs::read_to_string(format!("/proc/{}/status", pass.pid())).unwrap();
-    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let most = most.and_then(|most| most.trim().split(' ').next());
-    let kib: usize = most.unwrap().parse().unwrap();
+    let mib = peak(pass.pid());
     server.release();
     pass.wait().ok();
     assert_eq!(postroom.count("status:sent"), MESSAGES);
-    kib >> 10
+    mib
 }
 
 #[test]
@@ -54,7 +49,7 @@ fn raw_messages_of_16_mb_over_eight_connections_take_a_few_hundred_mb() {
             message
         })
         .collect();
-    let mib = peak(&messages);
+    let mib = peak_over(&messages);
     assert!(mib < 300, "{mib} MiB");
 }
 
@@ -67,6 +62,6 @@ fn texts_of_16_mb_over_eight_connections_take_a_few_hundred_mb() {
             message
         })
         .collect();
-    let mib = peak(&messages);
+    let mib = peak_over(&messages);
     assert!(mib < 300, "{mib} MiB");
 }

@@ -49,7 +49,7 @@ use toml::{Table, Value as Toml};
 pub use books::assert_explained;
 pub use engine::{Hands, options, way};
 pub use mounts::{Disk, ReadOnly, with_own_mounts};
-pub use process::{Ran, Running};
+pub use process::{Ran, Running, peak};
 pub use rustix::process::Signal;
 pub use screen::Terminal;
 pub use service::{Service, free_address, listening};

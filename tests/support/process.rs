@@ -1,4 +1,6 @@
 use std::{
+    fmt::Display,
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::Path,
@@ -47,6 +49,14 @@ impl Ran {
             })
             .collect()
     }
+}
+
+/// The most memory that a process took so far, in MiB.
+pub fn peak(pid: impl Display) -> usize {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = most.and_then(|most| most.trim().split(' ').next());
+    kib.unwrap().parse::<usize>().unwrap() >> 10
 }
 
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Postroom, SOON, Setup};
+use super::{Postroom, SOON, Setup, peak};
 
 /// `run`, and where it listens.
 pub struct Service {
@@ -95,10 +95,7 @@ impl Service {
 
     /// The most memory it took so far, in MiB.
     pub fn peak(&self) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = most.and_then(|most| most.trim().split(' ').next());
-        kib.unwrap().parse::<usize>().unwrap() >> 10
+        peak(self.child.id())
     }
 }
 
