@@ -1,12 +1,13 @@
 //! Executes effects: the loop, and the threads beside it.
 
+mod jobs;
+mod signals;
+
 use std::{
-    collections::HashMap,
     io::{self, Write as _},
-    os::fd::AsFd as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -20,15 +21,13 @@ use ratatui::{
     },
     layout::{Position, Size},
 };
-use rustix::event::{PollFd, PollFlags, poll};
-use signal_hook::{
-    consts::{SIGHUP, SIGSTOP, SIGTERM, SIGTSTP},
-    iterator::Signals,
-    low_level::{emulate_default_handler, raise},
-};
 
+use self::{
+    jobs::Jobs,
+    signals::{watch_hang_up, watch_signals},
+};
 use super::{
-    courier::{Courier, Stop},
+    courier::Courier,
     effect::{BackendOrder, Effect, Event, JobId, JobNews, Mouse, Order, Save},
     kept::{self, Keeper},
     pager::{Gate, Pager},
@@ -46,9 +45,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The first frame waits this long for rows, so that it is not empty for an instant.
 const FIRST_FRAME: Duration = Duration::from_millis(100);
-
-/// How long the end waits for jobs when the terminal or the system wants the process to go.
-const LAST_CALL: Duration = Duration::from_secs(3);
 
 /// What the runtime works with.
 pub struct Parts {
@@ -301,91 +297,6 @@ impl Runtime {
     }
 }
 
-/// The jobs that run, for whoever has to end them.
-#[derive(Default)]
-struct Jobs {
-    running: Mutex<HashMap<JobId, Arc<Stop>>>,
-    ended: Condvar,
-    /// Whoever makes the process stand still holds it: two at once would stop it twice.
-    stands_still: Mutex<()>,
-}
-
-impl Jobs {
-    fn begin(&self, id: JobId) -> Arc<Stop> {
-        let stop = Arc::new(Stop::default());
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, Arc::clone(&stop));
-        stop
-    }
-
-    fn end(&self, id: JobId) {
-        let ended = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
-        if let Some(stop) = ended {
-            stop.end();
-        }
-        self.ended.notify_all();
-    }
-
-    fn stop(&self, id: JobId) {
-        if let Some(stop) = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-        {
-            stop.stop();
-        }
-    }
-
-    fn all(&self) -> Vec<Arc<Stop>> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.values().map(Arc::clone).collect()
-    }
-
-    /// Makes all of them rest: a process that stands still must hold nothing that others wait for.
-    fn pause_all(&self) {
-        let running = self.all();
-        for stop in &running {
-            stop.pause();
-        }
-        for stop in &running {
-            stop.wait_for_rest();
-        }
-    }
-
-    fn resume_all(&self) {
-        for stop in self.all() {
-            stop.resume();
-        }
-    }
-
-    /// Stops all of them and waits so long at most until they have ended.
-    fn stop_all(&self, most: Duration) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        for stop in running.values() {
-            stop.stop();
-        }
-        drop(
-            self.ended
-                .wait_timeout_while(running, most, |running| !running.is_empty()),
-        );
-    }
-
-    fn are_running(&self) -> bool {
-        !self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
-    }
-}
-
 /// The terminal is given back; the jobs that still run are stopped, however long what they hold takes to be written. Ctrl-C ends that, too.
 fn last_words(state: &State, jobs: &Jobs, news: &Receiver<News>) -> Vec<String> {
     if !jobs.are_running() {
@@ -462,71 +373,4 @@ fn read_keys(sender: &Sender<News>, gate: &Arc<Gate>) -> io::Result<()> {
             }
         }
     })
-}
-
-/// SIGHUP and SIGTERM end the process whatever the loop is doing, even when it waits for a terminal that takes nothing more. A second one ends
-/// it at once. SIGTSTP is Ctrl-Z in a pager, which stops everybody on the terminal.
-fn watch_signals(jobs: &Arc<Jobs>, gate: &Arc<Gate>, sender: &Sender<News>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGTERM, SIGTSTP])?;
-    let (jobs, gate, sender) = (Arc::clone(jobs), Arc::clone(gate), sender.clone());
-    spawn("signals", None, move || {
-        let mut ending = false;
-        for signal in signals.forever() {
-            let jobs = Arc::clone(&jobs);
-            let done = if signal == SIGTSTP && gate.is_closed() {
-                spawn("still", None, move || stand_still(&jobs))
-            } else if signal == SIGTSTP {
-                drop(sender.send(News::Suspend));
-                Ok(())
-            } else {
-                if std::mem::replace(&mut ending, true) {
-                    drop(emulate_default_handler(signal));
-                }
-                spawn("end", None, move || end(&jobs, signal))
-            };
-            drop(done);
-        }
-    })
-}
-
-/// Stops the process while the terminal is somebody else's, once its jobs hold nothing that others wait for; they go on when it does.
-fn stand_still(jobs: &Jobs) {
-    if let Ok(_alone) = jobs.stands_still.try_lock() {
-        jobs.pause_all();
-        drop(raise(SIGSTOP));
-        jobs.resume_all();
-    }
-}
-
-/// A terminal that vanishes without a signal (the process ignores SIGHUP, or leads no session) is noticed by the hang-up on its file: reading
-/// keys from it would spin.
-fn watch_hang_up(jobs: &Arc<Jobs>) -> io::Result<()> {
-    let tty = io::stdout().as_fd().try_clone_to_owned()?;
-    let jobs = Arc::clone(jobs);
-    spawn("hang-up", None, move || {
-        loop {
-            let mut fds = [PollFd::new(&tty, PollFlags::empty())];
-            match poll(&mut fds, None) {
-                Err(rustix::io::Errno::INTR) => {}
-                Ok(_) if fds[0].revents().is_empty() => {}
-                Ok(_) => return end(&jobs, SIGHUP),
-                Err(_) => return,
-            }
-        }
-    })
-}
-
-/// Ends the process as the signal would have, after giving back the terminal and stopping the jobs. Neither may hold it up for long.
-fn end(jobs: &Jobs, signal: i32) {
-    // A terminal that is stopped by flow control takes no bytes: another thread waits for it.
-    let (done, given_back) = mpsc::channel();
-    drop(spawn("restore", None, move || {
-        give_back();
-        let _ = done.send(());
-    }));
-    let _ = given_back.recv_timeout(Duration::from_millis(250));
-    jobs.stop_all(LAST_CALL);
-    drop(emulate_default_handler(signal));
-    // Where the default is to ignore it.
-    std::process::exit(128 + signal);
 }
