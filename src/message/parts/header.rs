@@ -3,7 +3,7 @@
 use mail_parser::{MessageParser, MimeHeaders};
 use memchr::memchr;
 
-use super::{decode::Encoding, line_at};
+use super::{decode::Encoding, walk::line_at};
 
 /// A field is read so far, in bytes: what is written in many pieces takes time that grows with their square.
 const LONGEST_FIELD: usize = 8 * 1024;

@@ -2,7 +2,10 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    walk::{DEEPEST, MOST_PARTS},
+    *,
+};
 
 /// A message of parts, each with its header and an empty line in it.
 fn mixed(parts: &[&str]) -> String {
