@@ -6,10 +6,11 @@
 //!
 //! Where to look, in the order of a receiver's life:
 //!
-//! - in: `submit` (with `codec`, how contents are packed); `seed` gives a demo its past;
+//! - in: `submit` (with `codec`, how contents are packed, and `remainder`, the receivers of a message to very many); `import` takes in what another
+//!   system sent; `seed` gives a demo its past;
 //! - out: `engine` (who delivers, who died), `claim`, `ledger` (arm and settle), `backend` (breaker and pause), `cause` (what failures have in common);
-//! - read: `window` asks a `plan`, which knows the indexes, in the order of a `sort`; `detail`, `health` and `search` (the text index); `model` is
-//!   what all of them answer with;
+//! - read: `window` asks a `plan`, which knows the indexes, in the order of a `sort`; `detail`, `health`, `traffic`, `words` and `search` (the text
+//!   index); `model` is what all of them answer with;
 //! - operators: `chosen` finds whom an action means, `action` does it, `audit` notes it;
 //! - away: `clean` deletes, `retention` has it done by itself, `space` gives the room back; `pace` keeps whatever is done to many in small steps;
 //! - the file: `schema` and its migrations, `half` (a file in the making), `lock` (who is at work beside it), `backup`, `check`, `upkeep` (the thread
