@@ -1,6 +1,10 @@
 //! One SMTP conversation with a client that hands messages over, from the greeting to its end (RFC 5321, RFC 6409).
 //!
-//! Whatever has arrived is answered in one write (RFC 2920 3.2). A message is acknowledged when the store has it durably, and not before.
+//! Whatever has arrived is answered in one write (RFC 2920 3.2). `login` is AUTH; `message` is what follows DATA: it is acknowledged when the store
+//! has it durably, and not before.
+
+mod login;
+mod message;
 
 use std::{
     io,
@@ -10,38 +14,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chrono::Utc;
 use lettre::Address;
 use memchr::memchr;
 
 use super::{
-    Intake, Settings, auth,
+    Intake, Settings,
     command::{self, Command, Path, Wrong},
-    data::{Data, Fault},
     place::{Closing, Phase, Place},
     wire::Wire,
 };
-use crate::{
-    message::{DisplayText, Envelope, Submission},
-    store::{Receipt, StoreError},
-};
+use crate::message::DisplayText;
 
 /// What is read at once.
 const INPUT: usize = 16 << 10;
 /// A command may be this long: RFC 5321 4.5.3.1.4 and 4.5.3.1.5 ask for 512 bytes at least and every extension adds some.
 const LONGEST_COMMAND: usize = 2 << 10;
-/// An answer of AUTH may be this long (RFC 4954 4).
-const LONGEST_ANSWER: usize = 12 << 10;
 /// So many commands that are none end the conversation.
 const MOST_FAULTS: usize = 20;
-/// And so many passwords that are wrong; each costs this much time.
-const MOST_GUESSES: usize = 3;
-const GUESS: Duration = Duration::from_secs(1);
 /// How long a reply may take to be taken.
 const WRITE: Duration = Duration::from_secs(60);
-/// Progress of a message is noted by so many bytes, and memory asked for by so many.
-const STEP: usize = 64 << 10;
 
 /// The conversation is over.
 struct End;
@@ -277,16 +268,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A password comes over the machine's own network, or encrypted, or not at all.
-    fn may_log_in(&self) -> bool {
-        let own = self
-            .peer
-            .is_some_and(|peer| peer.to_canonical().is_loopback());
-        !self.settings.listen.users.is_empty()
-            && self.user.is_none()
-            && (own || self.wire.is_encrypted())
-    }
-
     fn encrypt(&mut self) -> Flow {
         let Some(tls) = self.settings.tls.clone() else {
             return self.fault("502 5.5.1 STARTTLS is not offered");
@@ -311,79 +292,6 @@ impl<'a> Session<'a> {
         self.user = None;
         self.transaction = None;
         GO_ON
-    }
-
-    fn login(&mut self, mechanism: &str, initial: Option<&str>) -> Flow {
-        if self.settings.listen.users.is_empty() {
-            return self.fault("502 5.5.1 nobody has to log in here");
-        }
-        if self.user.is_some() || self.transaction.is_some() || !self.greeted {
-            return self.fault("503 5.5.1 log in once, after EHLO and before MAIL");
-        }
-        if !self.may_log_in() {
-            return self.fault("538 5.7.11 say STARTTLS first");
-        }
-        let (user, password) = if mechanism.eq_ignore_ascii_case("PLAIN") {
-            let message = match initial {
-                Some(initial) => auth::decoded(initial.as_bytes()),
-                None => self.answer("")?,
-            };
-            let parts = message.as_deref().and_then(auth::plain);
-            let Some((user, password)) = parts else {
-                return self.fault("501 5.5.2 this is no answer of AUTH PLAIN");
-            };
-            (user.to_vec(), password.to_vec())
-        } else if mechanism.eq_ignore_ascii_case("LOGIN") {
-            let user = match initial {
-                Some(initial) => auth::decoded(initial.as_bytes()),
-                None => self.answer("Username:")?,
-            };
-            let password = match user {
-                Some(_) => self.answer("Password:")?,
-                None => None,
-            };
-            let (Some(user), Some(password)) = (user, password) else {
-                return self.fault("501 5.5.2 this is no answer of AUTH LOGIN");
-            };
-            (user, password)
-        } else {
-            return self.fault("504 5.5.4 PLAIN and LOGIN are what there is");
-        };
-        match auth::check(&self.settings.listen.users, &user, &password) {
-            Ok(Some(user)) => {
-                self.user = Some(user.to_owned());
-                self.say("235 2.7.0 welcome");
-                GO_ON
-            }
-            Ok(None) => self.wrong_password(),
-            Err(error) => {
-                let error = anyhow::Error::from(error);
-                tracing::error!("nobody can log in: {error:#}");
-                self.say("454 4.7.0 passwords cannot be looked up now, try later");
-                GO_ON
-            }
-        }
-    }
-
-    fn wrong_password(&mut self) -> Flow {
-        // What was given as a name can be a password as well: it is not written down.
-        tracing::warn!(peer = ?self.peer, "a client gave a wrong user or password");
-        self.place.pause(GUESS);
-        self.guesses += 1;
-        if self.guesses >= MOST_GUESSES {
-            self.say("421 4.7.0 too many wrong passwords");
-            return ControlFlow::Break(End);
-        }
-        self.say("535 5.7.8 wrong user or password");
-        GO_ON
-    }
-
-    /// What a client answers to a question of AUTH; `None`: it gave up, or this is no answer.
-    fn answer(&mut self, question: &str) -> Flow<Option<Vec<u8>>> {
-        let question = STANDARD.encode(question);
-        self.say(&format!("334 {question}"));
-        let line = self.line(LONGEST_ANSWER)?;
-        ControlFlow::Continue(line.and_then(|line| auth::decoded(&line)))
     }
 
     fn mail(&mut self, path: &Path<'_>) -> Flow {
@@ -456,97 +364,9 @@ impl<'a> Session<'a> {
         GO_ON
     }
 
-    fn data(&mut self) -> Flow {
-        match &self.transaction {
-            None => return self.fault("503 5.5.1 say MAIL first"),
-            Some(transaction) if transaction.recipients.is_empty() => {
-                self.say("554 5.5.1 no recipient was accepted");
-                return GO_ON;
-            }
-            Some(_) => {}
-        }
-        self.say("354 end with a dot");
-        let message = self.message()?;
-        if let Some(transaction) = self.transaction.take() {
-            let reply = match message {
-                Ok(message) => self.store(message, transaction),
-                Err(Fault::TooLarge) => self.too_large(),
-                Err(Fault::Nul) => {
-                    "554 5.6.0 the message has a NUL in it, which no mail may have".to_owned()
-                }
-                Err(Fault::NoRoom) => {
-                    "452 4.3.1 too many messages come at once, try later".to_owned()
-                }
-            };
-            self.place.release();
-            self.say(&reply);
-            // Nobody is kept waiting for it because more has come.
-            self.flush()?;
-        }
-        GO_ON
-    }
-
     fn too_large(&self) -> String {
         let most = self.settings.listen.max_size;
         format!("552 5.3.4 the message is too large: {most} bytes are the most")
-    }
-
-    /// Reads up to the end of the message.
-    fn message(&mut self) -> Flow<Result<Vec<u8>, Fault>> {
-        let deadline = Instant::now() + self.settings.listen.message_timeout;
-        let mut data = Data::new(self.settings.listen.max_size);
-        let mut unnoted = 0;
-        self.place.is(Phase::Sends);
-        loop {
-            let (used, ended) = data.take(&self.input[self.unread.clone()]);
-            self.unread.start += used;
-            if ended {
-                return ControlFlow::Continue(data.finish());
-            }
-            unnoted += used;
-            if unnoted >= STEP {
-                unnoted = 0;
-                self.place.is(Phase::Sends);
-            }
-            if !self.place.reserve(data.size().next_multiple_of(STEP)) {
-                data.give_up(Fault::NoRoom);
-            }
-            self.flush()?;
-            self.read(deadline)?;
-        }
-    }
-
-    /// Stores a message, and says what is to be answered.
-    fn store(&self, message: Vec<u8>, transaction: Transaction) -> String {
-        self.place.is(Phase::Stores);
-        let sender = Some(transaction.sender.clone()).filter(|sender| !sender.is_empty());
-        let envelope = Envelope {
-            from: sender.or_else(|| self.settings.from.clone()),
-            sender: Some(transaction.sender),
-            recipients: transaction.recipients,
-            created_by: self.user.clone(),
-        };
-        let submission =
-            match Submission::of_mail(message, envelope, &self.settings.defaults, Utc::now()) {
-                Ok(submission) => submission,
-                Err(error) => return format!("554 5.6.0 {error}"),
-            };
-        match self.intake.take(submission) {
-            Ok(Receipt::Stored { message, .. }) => format!("250 2.0.0 stored as message {message}"),
-            Ok(Receipt::Already { message, .. }) => {
-                format!("250 2.0.0 it is there already, as message {message}")
-            }
-            Ok(Receipt::Conflict { message, .. }) => format!(
-                "554 5.6.0 message {message} has this X-Postroom-Key and says something else"
-            ),
-            Err(error) => {
-                tracing::error!(%error, "a message was not taken over");
-                match *error {
-                    StoreError::Full(_) => "452 4.3.1 the disk is full, try later".to_owned(),
-                    _ => "451 4.3.0 the store cannot take it now, try later".to_owned(),
-                }
-            }
-        }
     }
 }
 
