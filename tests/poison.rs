@@ -224,11 +224,12 @@ struct Poison {
     state: &'static str,
 }
 
-fn large() -> Value {
+/// A message of so many MB.
+fn large(size: usize) -> Value {
     let mut large = raw_message("poison", &[POISON]);
     let line = format!("{}\r\n", "x".repeat(78));
     large["raw"] =
-        (large["raw"].as_str().unwrap().to_owned() + &line.repeat((50 << 20) / 80)).into();
+        (large["raw"].as_str().unwrap().to_owned() + &line.repeat((size << 20) / 80)).into();
     large
 }
 
@@ -261,18 +262,18 @@ fn kinds() -> Vec<Poison> {
             "error/permanent",
         ),
         kind(
-            "50 MB that the server says it does not take",
+            "more than the server says it takes",
             all().max_size(10 << 20),
-            large(),
+            large(12),
             "error/permanent",
         ),
         kind(
-            "50 MB that it finds too large when it has them",
+            "what it finds too large when it has it",
             all().without(Extension::Size).max_size(10 << 20),
-            large(),
+            large(12),
             "error/permanent",
         ),
-        kind("50 MB that it takes", all(), large(), "sent/accepted"),
+        kind("50 MB that it takes", all(), large(50), "sent/accepted"),
         kind(
             "a template that cannot be rendered",
             all(),
