@@ -86,9 +86,7 @@ fn an_hour_of_outage_with_50_000_due_is_ten_probes_and_then_everything_goes_out_
     let server = Server::start(script.nth_dot(1, first_answer)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
-    for letter in letters() {
-        store.submit(&[letter], at(0)).unwrap();
-    }
+    store.submit(&letters(), at(0)).unwrap();
     let reader = store.reader().unwrap();
     let count = |state| reader.counts().unwrap().of_state(state);
 
