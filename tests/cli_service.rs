@@ -149,7 +149,7 @@ fn every_commented_key_of_the_sample_is_known_and_has_its_default() {
         [console.colors]
         failed = \"lightmagenta bold\"
         [keys]
-        resend = [\"R\", \"ctrl-r\"]
+        resend = [\"r\", \"ctrl-r\"]
         mark-all = []
         [queries]
         stuck = \"status:failed failed:>2\"

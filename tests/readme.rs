@@ -11,6 +11,7 @@ use postroom::{
     config::Config,
     console::{
         action::{self, Place},
+        keymap::Keymap,
         state::{Help, Overlay, Setup as Console, State as ConsoleState},
         theme::Theme,
         view::view,
@@ -246,7 +247,9 @@ fn every_query_can_be_read_and_every_field_is_explained() {
 fn the_config_and_the_messages_are_taken_as_they_stand() {
     let mut backends = toml::Table::new();
     for block in blocks(&["toml"]) {
-        Config::parse(block, Path::new("config.toml")).unwrap();
+        let config = Config::parse(block, Path::new("config.toml")).unwrap();
+        Keymap::read(&config.keys).unwrap();
+        Theme::read(&config.console.colors).unwrap();
         backends.extend(block.parse::<toml::Table>().unwrap());
     }
     let mut setup = Setup::new();
