@@ -336,6 +336,29 @@ fn a_backend_that_nobody_knows_is_a_slip_of_the_pen() {
         let ran = postroom.run(&["backend", "emial", action]).exit(1);
         assert!(ran.stderr.contains("did you mean `email`?"), "{ran:?}");
     }
+    let ran = postroom.run(&["backend", "sms", "pause"]).exit(1);
+    assert!(
+        ran.stderr.contains("`postroom backend` shows which"),
+        "{ran:?}"
+    );
+    let none = Setup::new().build();
+    let ran = none.run(&["backend", "email", "probe"]).exit(1);
+    assert!(ran.stderr.contains("[backends.NAME]"), "{ran:?}");
+}
+
+#[test]
+fn a_pause_or_a_resume_that_changes_nothing_says_so_and_is_no_deed() {
+    let postroom = Setup::new().file("email").build();
+    let ran = postroom.run(&["backend", "email", "resume"]).ok();
+    assert!(ran.stdout.contains("neither paused nor down"), "{ran:?}");
+    postroom.run(&["backend", "email", "pause"]).ok();
+    let ran = postroom.run(&["backend", "email", "pause"]).ok();
+    assert!(
+        ran.stdout.contains("paused already, since") && ran.stdout.contains("paused by"),
+        "{ran:?}"
+    );
+    let audit = postroom.run(&["audit", "--format", "json"]).ok();
+    assert_eq!(audit.json_lines().len(), 1, "{audit:?}");
 }
 
 #[test]

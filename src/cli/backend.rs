@@ -63,7 +63,16 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     match args.action {
         None => show(&[known(globals, &config, name)?], args.format),
         Some(Action::Pause) => {
-            let shown = known(globals, &config, name)?.name.shown();
+            let state = known(globals, &config, name)?;
+            let shown = state.name.shown();
+            if let (BackendState::Paused, Some(row)) = (state.state(), &state.row) {
+                say(&format!(
+                    "{shown}: is paused already, since {}: {}; `postroom backend {shown} resume` ends it",
+                    local(row.since),
+                    row.error.shown()
+                ))?;
+                return Ok(0);
+            }
             let (store, who) = (globals.open(&config)?, operator());
             store.pause_backend(name, &who, &format!("paused by {who}"), Utc::now())?;
             say(&format!(
@@ -74,6 +83,12 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         Some(Action::Resume) => {
             let state = known(globals, &config, name)?;
             let shown = state.name.shown();
+            if state.state() == BackendState::Up {
+                say(&format!(
+                    "{shown}: is neither paused nor down: there is nothing to resume"
+                ))?;
+                return Ok(0);
+            }
             let store = globals.open(&config)?;
             if let Some(row) = state.row.filter(BackendRow::is_of_a_backup) {
                 tell(&format!(
@@ -100,7 +115,18 @@ fn known(globals: &Globals, config: &Config, name: &str) -> anyhow::Result<State
 }
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
-    anyhow!("there is no backend `{name}`{}", did_you_mean(name, known))
+    let mut known = known.peekable();
+    if known.peek().is_none() {
+        return anyhow!(
+            "there is no backend `{name}`, nor any other: a backend is a section [backends.NAME] of the config file"
+        );
+    }
+    match did_you_mean(name, known) {
+        near if near.is_empty() => {
+            anyhow!("there is no backend `{name}`: `postroom backend` shows which there are")
+        }
+        near => anyhow!("there is no backend `{name}`{near}"),
+    }
 }
 
 fn probe(config: &Config, name: &str) -> Exit {
