@@ -15,7 +15,18 @@ pub(crate) fn save(path: &Path, bytes: &[u8], overwrite: bool) -> io::Result<()>
     }
     // Made with mode 0600 beside its place, then put there.
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| {
+        // The error of the name that nobody chose is about the folder.
+        let (kind, shown) = (error.kind(), folder.display());
+        let words = match kind {
+            ErrorKind::NotFound => {
+                format!("there is no folder {shown}: make it first, or name another place")
+            }
+            _ => format!("{kind} in the folder {shown}: name another place"),
+        };
+        io::Error::new(kind, words)
+    })?;
     file.write_all(bytes)?;
     let put = if overwrite {
         file.persist(path)
@@ -55,6 +66,15 @@ mod tests {
         ] {
             assert!(save(&path, b"one", true).is_err(), "{path:?}");
         }
+        let nowhere = folder.path().join("no/such");
+        let error = save(&nowhere.join("place"), b"one", true).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "there is no folder {}: make it first, or name another place",
+                nowhere.display()
+            )
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -160,7 +160,16 @@ fn what_cannot_be_saved_is_refused_with_a_word() {
         ),
         (&["3", "--attachment", "1"], 1, "nothing is attached to it"),
         (&["9", "--attachment", "1"], 1, "there is no receiver 9"),
-        (&["1", "--attachment", "0"], 2, "--attachment"),
+        (
+            &["1", "--attachment", "0"],
+            2,
+            "an attachment's number is a whole one from 1 on",
+        ),
+        (
+            &["1", "--attachment", "1", "--output", "no/such/place"],
+            1,
+            "there is no folder no/such: make it first, or name another place",
+        ),
         (&["1", "--output", "x"], 2, "--attachment"),
         (
             &["1", "--attachment", "1", "--format", "json"],

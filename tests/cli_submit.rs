@@ -184,9 +184,16 @@ fn who_waits_for_a_receipt_before_writing_the_next_line_gets_it() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let ran = postroom().run(&["submit", "nofile"]).exit(1);
+    let postroom = postroom();
+    let ran = postroom.run(&["submit", "nofile"]).exit(1);
     let wanted = "postroom: cannot read nofile\n  caused by: No such file or directory";
     assert!(ran.stderr.starts_with(wanted), "{ran:?}");
+    let folder = postroom.folder().to_str().unwrap().to_owned();
+    let ran = postroom.run(&["submit", &folder]).exit(1);
+    assert!(
+        ran.stderr.contains(&format!("cannot read {folder}")),
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Write a store of this many receivers directly, without delivering them, to try its size
-    #[arg(long, value_name = "N", conflicts_with = "dir")]
+    #[arg(long, value_name = "N", conflicts_with = "dir", value_parser = how_many)]
     receivers: Option<usize>,
 }
 
@@ -74,6 +74,12 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
 }
 
 /// A seeded one that leaves no folder behind, whatever ends it meanwhile.
+/// For the argument: how many receivers.
+fn how_many(text: &str) -> Result<usize, &'static str> {
+    let number = text.parse().ok();
+    number.ok_or("how many receivers is a whole number, as in `1000000`")
+}
+
 fn temporary(receivers: Option<usize>) -> anyhow::Result<Demo> {
     // From before there is a folder, so that no signal finds one that nobody removes.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot listen for signals")?;

@@ -23,6 +23,8 @@ pub(super) struct Given {
 
 /// The lines of a file.
 pub(super) struct Lines {
+    /// What it is, for whoever has to be told that it cannot be read.
+    shown: String,
     input: BufReader<Box<dyn io::Read>>,
     number: usize,
 }
@@ -30,13 +32,15 @@ pub(super) struct Lines {
 impl Lines {
     /// The lines of a file; `-` is standard input.
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
-        let input: Box<dyn io::Read> = if file.as_os_str() == "-" {
-            Box::new(io::stdin())
+        let (shown, input): (_, Box<dyn io::Read>) = if file.as_os_str() == "-" {
+            ("standard input".to_owned(), Box::new(io::stdin()))
         } else {
-            let shown = file.display();
-            Box::new(File::open(file).with_context(|| format!("cannot read {shown}"))?)
+            let shown = file.display().to_string();
+            let opened = File::open(file).with_context(|| format!("cannot read {shown}"))?;
+            (shown, Box::new(opened))
         };
         Ok(Self {
+            shown,
             input: BufReader::with_capacity(BUFFER, input),
             number: 0,
         })
@@ -53,7 +57,7 @@ impl Lines {
                 .by_ref()
                 .take(limit)
                 .read_until(b'\n', &mut bytes)
-                .context("cannot read the messages")?
+                .with_context(|| format!("cannot read {}", self.shown))?
                 == 0
             {
                 return Ok(None);
@@ -65,7 +69,7 @@ impl Lines {
             if bytes.len() > LONGEST {
                 self.input
                     .skip_until(b'\n')
-                    .context("cannot read the messages")?;
+                    .with_context(|| format!("cannot read {}", self.shown))?;
                 return Ok(Some(self.refused("the line is longer than 64 MiB")));
             }
             if !bytes.trim_ascii().is_empty() {

@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// Save the attachment with this number, as `show` lists them, instead
-    #[arg(long, value_name = "N", conflicts_with = "format", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "format", value_parser = attachment::number)]
     attachment: Option<u64>,
     /// Where to: a file, a folder, or `-` for standard output [default: a file here called after the receiver and the attachment]
     #[arg(long, value_name = "FILE", requires = "attachment")]

@@ -26,6 +26,13 @@ pub(super) struct Place<'a> {
     pub(super) force: bool,
 }
 
+/// For the argument: an attachment's number.
+pub(super) fn number(text: &str) -> Result<u64, &'static str> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number
+        .ok_or("an attachment's number is a whole one from 1 on, as `postroom show ID` lists them")
+}
+
 pub(super) fn run(id: ReceiverId, content: &Content, number: usize, place: &Place<'_>) -> Exit {
     let Body::Raw(bytes) = &content.body else {
         bail!(
