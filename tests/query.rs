@@ -295,6 +295,8 @@ fn an_error_points_at_the_place_and_says_what_would_be_right() {
     assert!(refused("code:4.7").contains("4.7.1"));
     assert!(refused("failed:many").contains(">2"));
     assert!(refused("sent:yesterdy").contains("write today"));
+    let yesterday = refused("sent:yesterday");
+    assert!(yesterday.contains("that day was 20") && !yesterday.contains("did you mean"));
     assert!(refused("sent:tody").contains("did you mean `today`?"));
     assert!(refused("created:yes").contains("every receiver has this time"));
     assert!(refused("address:x").contains("did you mean `to`?"));

@@ -7,7 +7,7 @@ use chrono::{
 use super::When;
 use crate::{message::Timestamp, suggest::did_you_mean};
 
-const RIGHT: &str = "write today, month, year, an age such as 7d or >12h, or a day with or without a comparison such as >=2026-11-01";
+const RIGHT: &str = "write today, month, year, an age such as 7d or >12h, a day, or a comparison with one such as >=2026-11-01";
 
 /// The years a query may name.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=9998;
@@ -31,7 +31,10 @@ pub(super) fn parse<Tz: TimeZone>(
     let wrong = || {
         let more = if never { ", none or yes" } else { "" };
         let words = ["today", "month", "year", "none", "yes"];
-        let near = did_you_mean(text, words.into_iter().take(if never { 5 } else { 3 }));
+        let near = match now.date_naive().pred_opt() {
+            Some(day) if text.eq_ignore_ascii_case("yesterday") => format!("; that day was {day}"),
+            _ => did_you_mean(text, words.into_iter().take(if never { 5 } else { 3 })),
+        };
         format!("`{text}` is no time{near} ({RIGHT}{more})")
     };
     let zone = now.timezone();
