@@ -789,6 +789,9 @@ fn wrong_usage_suggests_what_was_meant() {
     }
     let ran = postroom.run(&["status", "-x"]).exit(3);
     assert!(!ran.stderr.contains("query"), "{ran:?}");
+    let ran = postroom.run(&["created:<7d"]).exit(2);
+    let wanted = "`postroom list 'created:<7d'`";
+    assert!(ran.stderr.contains(wanted), "{ran:?}");
     let ran = postroom.run(&["console"]).exit(2);
     assert!(ran.stderr.contains("needs a terminal"), "{ran:?}");
     let ran = postroom.run(&["demo"]).exit(2);

@@ -227,3 +227,11 @@ fn header_injection_is_refused_and_the_refusal_is_harmless() {
     assert!(!ran.stdout.contains(['\u{1b}', '\u{7}', '\u{202e}']));
     assert_eq!(postroom.count(""), 0);
 }
+
+#[test]
+fn a_message_to_nobody_is_told_how_to_name_somebody() {
+    let nobody = json!({"content": {"en": {"text": "t"}}, "receivers": []}).to_string();
+    let ran = postroom().run_with(&["submit"], nobody).exit(1);
+    let error = ran.json_lines()[0]["error"].to_string();
+    assert!(error.contains("names nobody; it is a list"), "{error}");
+}

@@ -34,6 +34,7 @@ impl Usage {
 /// Says why the arguments cannot be read, or answers `--help` and `--version`.
 pub(super) fn usage(mut error: clap::Error, arguments: &[OsString], purpose: Purpose) -> ExitCode {
     name_whole_word(&mut error, arguments);
+    name_commands_for_query(&mut error);
     if error.use_stderr() {
         // It repeats the argument as it came.
         tell(error.render().to_string().trim_end());
@@ -65,6 +66,20 @@ fn name_whole_word(error: &mut clap::Error, arguments: &[OsString]) {
             ContextValue::StyledStrs(vec![tip.into()]),
         );
         error.insert(ContextKind::InvalidArg, ContextValue::String(word));
+    }
+}
+
+/// What stands where a command should and can be none is a query.
+fn name_commands_for_query(error: &mut clap::Error) {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return;
+    };
+    if word.contains([':', '@']) {
+        let tip = format!(
+            "a query goes after a command, as in `postroom console '{word}'` or `postroom list '{word}'`"
+        );
+        let tips = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tips);
     }
 }
 

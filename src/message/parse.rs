@@ -397,7 +397,9 @@ fn receivers(
     const SHAPE: &str = "is a list of receivers, as in [{\"to\": \"april@example.com\"}]";
     let all = match fields.take("receivers") {
         Some(Value::Array(all)) if !all.is_empty() => all,
-        Some(Value::Array(_)) => return Err(fields.wrong("receivers", "names nobody")),
+        Some(Value::Array(_)) => {
+            return Err(fields.wrong("receivers", &format!("names nobody; it {SHAPE}")));
+        }
         Some(_) => return Err(fields.wrong("receivers", SHAPE)),
         None => return Err(fields.wrong("receivers", &format!("is missing; it {SHAPE}"))),
     };
