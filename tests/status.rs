@@ -99,6 +99,26 @@ fn a_receiver_that_is_due_for_long_is_critical_whatever_its_priority() {
         first.contains("paused since") && first.contains("2 waiting"),
         "{first}"
     );
+    assert!(
+        first.ends_with("; `postroom backend email resume` ends it"),
+        "{first}"
+    );
+}
+
+#[test]
+fn who_waits_for_a_backend_that_is_gone_from_the_config_is_told_with_both_ways_out() {
+    let postroom = Setup::new().file("old").build();
+    postroom.submit(&several("m", 2));
+    postroom.configure(Setup::new().file("new"));
+    let (code, first) = status(&postroom);
+    assert_eq!(code, 1, "{first}");
+    assert_eq!(
+        first,
+        "warning: backend old is not in the config, and 2 receivers wait for it: add [backends.old] there, or `postroom cancel backend:old`"
+    );
+    postroom.run(&["cancel", "backend:old", "--yes"]).ok();
+    let (_, first) = status(&postroom);
+    assert!(!first.contains("not in the config"), "{first}");
 }
 
 #[test]

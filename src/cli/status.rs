@@ -131,21 +131,28 @@ impl Seen {
         }
         for backend in &self.backends {
             let (name, waiting) = (backend.name.shown(), backend.waiting());
-            let (level, is) = match (&backend.kind, &backend.row) {
+            let (level, is, way_out) = match (&backend.kind, &backend.row) {
                 (None, _) if waiting > 0 => {
                     let waiting = wait(waiting);
                     problems.push((
                         Level::Warning,
-                        format!("backend {name} is not in the config, and {waiting} for it"),
+                        format!(
+                            "backend {name} is not in the config, and {waiting} for it: add [backends.{name}] there, or `postroom cancel backend:{name}`"
+                        ),
                     ));
                     continue;
                 }
                 (Some(_), Some(row)) => match row.state {
                     BackendState::Up => continue,
-                    BackendState::Paused => (Level::Warning, row),
+                    BackendState::Paused => (
+                        Level::Warning,
+                        row,
+                        format!("; `postroom backend {name} resume` ends it"),
+                    ),
                     BackendState::Down => (
                         Level::critical_if(*now - row.since > span(limits.backend_down)),
                         row,
+                        String::new(),
                     ),
                 },
                 _ => continue,
@@ -153,7 +160,9 @@ impl Seen {
             let (state, since, error) = (is.state.name(), local(is.since), is.error.shown());
             problems.push((
                 level,
-                format!("backend {name} is {state} since {since}, {waiting} waiting: {error}"),
+                format!(
+                    "backend {name} is {state} since {since}, {waiting} waiting: {error}{way_out}"
+                ),
             ));
         }
         if let Some(due) = self.oldest_due {
