@@ -5,7 +5,8 @@
 mod support;
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -85,6 +86,82 @@ fn the_scripts_of_the_package_can_be_read_by_a_shell() {
     for script in ["postinst", "postrm", "prerm", "prepare"] {
         run(Command::new("sh").arg("-n").arg(scripts.join(script)));
     }
+}
+
+/// What `postinst` does, each program that it calls noted in a line: in a folder of the test's own, and with other programs of these names.
+fn configured(version: &str, programs: &[(&str, &str)], folder: &Path) -> String {
+    let script = Path::new(HOUSE).join("assets/debian/postinst");
+    let script = fs::read_to_string(script)
+        .unwrap()
+        .replace("/var/lib/", &format!("{}/", folder.display()))
+        .replace("/run/systemd/system", &folder.display().to_string());
+    fs::write(folder.join("postinst"), script).unwrap();
+    for (name, does) in programs {
+        let program = folder.join(name);
+        fs::write(
+            &program,
+            format!("#!/bin/sh\necho {name} \"$@\" >>done\n{does}\n"),
+        )
+        .unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    run(Command::new("sh")
+        .args(["postinst", "configure", version])
+        .current_dir(folder)
+        .env("PATH", path));
+    fs::read_to_string(folder.join("done")).unwrap()
+}
+
+#[test]
+fn installed_by_root_nothing_is_done_by_root_where_the_user_postroom_may_have_put_links() {
+    let folder = tempfile::tempdir().unwrap();
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "").unwrap();
+    fs::set_permissions(&victim, Permissions::from_mode(0o600)).unwrap();
+    let done = configured(
+        "",
+        &[
+            ("systemd-sysusers", ""),
+            ("systemctl", "[ \"$2\" != is-active ]"),
+            ("install", "mkdir postroom"),
+            // What it would run as postroom it does not run; whoever has that user's rights is faster.
+            (
+                "runuser",
+                "[ -e postroom/postroom.db ] || ln -s ../victim postroom/postroom.db",
+            ),
+        ],
+        folder.path(),
+    );
+    assert!(done.contains("init"), "{done}");
+    assert!(done.contains("chmod 640"), "{done}");
+    let mode = fs::metadata(&victim).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{done}");
+}
+
+#[test]
+fn an_upgrade_waits_for_the_pass_of_the_timer_and_starts_the_timer_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("postroom")).unwrap();
+    let done = configured(
+        "0.1",
+        &[
+            ("systemd-sysusers", ""),
+            (
+                "systemctl",
+                "[ \"$2\" != is-active ] || [ \"$3\" = postroom-deliver.timer ]",
+            ),
+            ("runuser", ""),
+        ],
+        folder.path(),
+    );
+    let at = |what: &str| done.find(what).unwrap_or_else(|| panic!("{what}: {done}"));
+    let stopped = at("systemctl stop postroom-deliver.timer postroom-deliver.service\n");
+    assert!(stopped < at("migrate\n"), "{done}");
+    assert!(
+        at("migrate\n") < at("systemctl start postroom-deliver.timer\n"),
+        "{done}"
+    );
 }
 
 #[test]
