@@ -5,12 +5,19 @@ use std::{
     path::Path,
 };
 
-/// Writes one. Where there is one of that name already, and it is not to be written over, [`ErrorKind::AlreadyExists`].
+/// Writes one. Where there is one of that name already, and it is not to be written over, [`ErrorKind::AlreadyExists`]. What is no plain file is
+/// never replaced: an admin who names `/dev/null` would lose it.
 pub(crate) fn save(path: &Path, bytes: &[u8], overwrite: bool) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::Error::new(
             ErrorKind::IsADirectory,
             "it is a folder: name a file in it",
+        ));
+    }
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "it is no plain file, but a link, a device, a pipe or a socket: name another",
         ));
     }
     // Made with mode 0600 beside its place, then put there.
@@ -38,7 +45,13 @@ pub(crate) fn save(path: &Path, bytes: &[u8], overwrite: bool) -> io::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::{
+        fs,
+        os::unix::{
+            fs::{PermissionsExt as _, symlink},
+            net::UnixListener,
+        },
+    };
 
     use super::*;
 
@@ -76,5 +89,21 @@ mod tests {
             )
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, socket) = (folder.path().join("link"), folder.path().join("socket"));
+        symlink("/dev/null", &link).unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
+        for path in [&link, &socket] {
+            for overwrite in [false, true] {
+                let error = save(path, b"one", overwrite).unwrap_err();
+                assert!(error.to_string().contains("no plain file"), "{error}");
+            }
+            assert!(!path.symlink_metadata().unwrap().is_file());
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }
