@@ -440,7 +440,8 @@ fn digest(message: &[u8], sender: Option<&str>, receivers: &[NewReceiver]) -> [u
     for part in parts.all() {
         feed(part.kind.as_bytes());
         feed(part.name.as_deref().unwrap_or_default().as_bytes());
-        if part.role == Role::Holder {
+        // What holds others is known by them, and what is in a message within the message by that.
+        if part.role == Role::Holder || part.forwarded {
             continue;
         }
         if part.kind.starts_with("text/") {

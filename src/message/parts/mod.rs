@@ -42,13 +42,13 @@ pub(crate) struct Part<'a> {
     pub name: Option<String>,
     /// What it is to a reader.
     pub role: Role,
+    /// It is part of a message within the message.
+    pub forwarded: bool,
     /// Its subject, if it holds a message.
     subject: Option<String>,
     charset: Option<String>,
     encoding: Encoding,
     attached: bool,
-    /// It is part of a message within the message.
-    forwarded: bool,
     parent: Option<usize>,
     /// Why it was not opened, although it should hold parts.
     closed: Option<&'static str>,

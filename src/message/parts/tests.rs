@@ -291,6 +291,11 @@ fn however_deep_and_however_many_it_is_read_within_a_moment_and_nothing_is_lost(
         (flat(&in_pieces, 500), 501),
         ("--".repeat(5_000_000), 1),
         ("\n--\n".repeat(2_000_000), 1),
+        // To look through all that are open for each line that could be a delimiter would take a hundred times as long.
+        (
+            nest(DEEPEST - 1, "each") + &"\r\n--x".repeat(3_000_000),
+            DEEPEST,
+        ),
         ("a: b\r\n".repeat(1_000_000), 1),
     ] {
         let begun = Instant::now();

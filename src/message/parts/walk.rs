@@ -1,5 +1,7 @@
 //! The one pass through a message: where each part begins and ends, and which is in which.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use memchr::{memchr, memmem};
 
 use super::{
@@ -19,6 +21,8 @@ pub(super) struct Walk<'a> {
     message: &'a [u8],
     all: Vec<Part<'a>>,
     open: Vec<Open>,
+    /// Which of the open parts each boundary parts, from the outermost on: to compare a line with every one of them would take a hundred times as long.
+    boundaries: HashMap<Vec<u8>, Vec<usize>>,
     cut: bool,
 }
 
@@ -35,6 +39,7 @@ impl<'a> Walk<'a> {
             message,
             all: Vec::new(),
             open: Vec::new(),
+            boundaries: HashMap::new(),
             cut: false,
         };
         // A line end before a delimiter belongs to the delimiter; it may be that of the header's last line.
@@ -53,7 +58,7 @@ impl<'a> Walk<'a> {
             }
             walk.close(level + 1, end);
             if last {
-                walk.open[level].boundary.clear();
+                walk.forget(level);
             } else {
                 from = walk.begin(line.end).saturating_sub(1);
             }
@@ -92,13 +97,16 @@ impl<'a> Walk<'a> {
             } else {
                 None
             };
+            let boundary = if is_multipart && closed.is_none() {
+                let levels = self.boundaries.entry(boundary.clone());
+                levels.or_default().push(depth);
+                boundary
+            } else {
+                Vec::new()
+            };
             self.open.push(Open {
                 part: self.all.len(),
-                boundary: if is_multipart && closed.is_none() {
-                    boundary
-                } else {
-                    Vec::new()
-                },
+                boundary,
             });
             self.all.push(Part {
                 depth,
@@ -128,22 +136,24 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Which of the open parts this line delimits, from the outermost on, and whether it is the last of its delimiters (RFC 2046 5.1.1).
+    /// Which of the open parts this line delimits, the innermost of several, and whether it is the last of its delimiters (RFC 2046 5.1.1).
     fn delimited(&self, line: &[u8]) -> Option<(usize, bool)> {
         let line = line.trim_ascii_end().strip_prefix(b"--")?;
-        self.open
-            .iter()
-            .enumerate()
-            .rev()
-            .find_map(|(level, open)| {
-                let rest = line.strip_prefix(open.boundary.as_slice())?;
-                match (open.boundary.is_empty(), rest) {
-                    (true, _) => None,
-                    (_, b"") => Some((level, false)),
-                    (_, b"--") => Some((level, true)),
-                    _ => None,
-                }
-            })
+        let of = |boundary: &[u8]| self.boundaries.get(boundary)?.last().copied();
+        let next = of(line).map(|level| (level, false));
+        let last = line.strip_suffix(b"--").and_then(of);
+        next.max(last.map(|level| (level, true)))
+    }
+
+    /// Nothing parts this part any more.
+    fn forget(&mut self, level: usize) {
+        let boundary = std::mem::take(&mut self.open[level].boundary);
+        if let Entry::Occupied(mut levels) = self.boundaries.entry(boundary) {
+            levels.get_mut().retain(|other| *other != level);
+            if levels.get().is_empty() {
+                levels.remove();
+            }
+        }
     }
 
     /// All open parts from this level on end here, at a line end.
@@ -153,6 +163,9 @@ impl<'a> Walk<'a> {
         } else {
             end
         };
+        for level in level..self.open.len() {
+            self.forget(level);
+        }
         for open in self.open.drain(level..) {
             let part = &mut self.all[open.part];
             part.body = self.message.get(part.from..end).unwrap_or_default();
