@@ -13,6 +13,12 @@ use crate::message::DisplayText;
 /// A line longer than this goes on in the next, so that breaking one to a width stays cheap. Bytes.
 const LONGEST: usize = 4096;
 
+/// A text of more lines is cut: each takes memory of its own, and sixty megabytes can be nothing but line ends.
+const MOST_LINES: usize = 1_000_000;
+
+/// And one that is longer: what is made harmless grows by that. Bytes.
+const LARGEST: usize = 128 << 20;
+
 /// More places than this are not told one by one.
 pub const MOST_HITS: usize = 10_000;
 
@@ -121,10 +127,17 @@ impl Page {
         self.push(Role::Plain, &line, 16, Box::new([(0..end, Role::Label)]));
     }
 
-    /// All lines of a text.
+    /// All lines of a text, as far as they find room.
     pub fn text(&mut self, role: Role, raw: &str) {
-        for line in DisplayText::lines(raw).as_str().lines() {
-            self.push(role, line, 0, Box::default());
+        for line in raw.split_inclusive('\n') {
+            if self.lines.len() >= MOST_LINES || self.text.len() >= LARGEST {
+                let words = "There is more: saved in a file it can be read whole.";
+                return self.say(Role::Warning, words);
+            }
+            // One line, or none.
+            for line in DisplayText::lines(line).as_str().lines() {
+                self.push(role, line, 0, Box::default());
+            }
         }
     }
 

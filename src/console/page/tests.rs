@@ -35,6 +35,18 @@ fn a_line_that_is_too_long_goes_on_and_is_whole_again_for_a_copy() {
 }
 
 #[test]
+fn a_text_of_nothing_but_line_ends_or_controls_is_cut_and_says_so() {
+    let more = "There is more: saved in a file it can be read whole.";
+    let line_ends = page(&"\n".repeat(4 << 20));
+    assert_eq!(line_ends.len(), MOST_LINES + 1);
+    assert_eq!(line_ends.line(MOST_LINES), more);
+    let controls = page(&format!("{}\n", "\u{1b}".repeat(1 << 20)).repeat(64));
+    assert!(controls.text.len() < LARGEST + (16 << 20));
+    assert_eq!(controls.line(controls.len() - 1), more);
+    assert_eq!(page("a\r\n\r\nb\n").plain(), "a\n\nb\n");
+}
+
+#[test]
 fn words_are_found_whatever_their_case_unless_capitals_are_asked_for() {
     let page = page("Ærlig talt\nærlig Talt TALT");
     let places = |words| -> Vec<(usize, usize)> {
