@@ -56,6 +56,8 @@ struct Queue {
     at_work: usize,
     /// How long the last commit took.
     took: Duration,
+    /// Claims that could not be freed.
+    unfreed: Vec<(ReceiverId, i64)>,
 }
 
 enum Entry {
@@ -151,7 +153,8 @@ impl Ledger {
     }
 
     fn flush_late(&self) {
-        if let Err(error) = self.flush() {
+        // Also when nothing waits: what another thread is writing just now would wait again if the disk refused it.
+        if let Err(error) = self.commit(self.store.writer()) {
             tracing::error!(%error, "an answer that came late could not be written");
         }
     }
@@ -163,6 +166,7 @@ impl Ledger {
 
     /// Writes what waits, if the oldest has waited for this long for an arm to ride with.
     pub fn flush_older_than(&self, age: Duration) -> Result<(), StoreError> {
+        self.free_late()?;
         match self.queue().entries.front() {
             Some(Entry::Settle(_, since)) if since.elapsed() < age => return Ok(()),
             _ => {}
@@ -172,23 +176,46 @@ impl Ledger {
 
     /// Writes what waits. On an error it is kept and can be tried again.
     pub fn flush(&self) -> Result<(), StoreError> {
-        if !self.has_unwritten() {
-            return Ok(());
+        let freed = self.free_late();
+        if self.has_unwritten() {
+            self.commit(self.store.writer())?;
         }
-        self.commit(self.store.writer())
+        freed
     }
 
-    /// Frees rows that were claimed and not armed: they were never tried.
+    /// Frees rows that were claimed and not armed: they were never tried. On an error that is done with the next flush: what an engine holds nobody
+    /// else may touch for as long as it lives.
     pub fn free(&self, receivers: &[&Receiver]) -> Result<(), StoreError> {
-        self.store.write_unflushed(|tx| {
+        let claims = receivers.iter();
+        self.free_claims(
+            claims
+                .map(|receiver| (receiver.id, receiver.epoch))
+                .collect(),
+        )
+    }
+
+    fn free_late(&self) -> Result<(), StoreError> {
+        let claims = std::mem::take(&mut self.queue().unfreed);
+        if claims.is_empty() {
+            return Ok(());
+        }
+        self.free_claims(claims)
+    }
+
+    fn free_claims(&self, claims: Vec<(ReceiverId, i64)>) -> Result<(), StoreError> {
+        let freed = self.store.write_unflushed(|tx| {
             let mut statement = tx.prepare_cached(
                 "UPDATE receiver SET engine = NULL, phase = NULL WHERE id = ? AND epoch = ? AND engine = ? AND phase = 1",
             )?;
-            for receiver in receivers {
-                statement.execute(params![receiver.id.0, receiver.epoch, self.engine])?;
+            for (receiver, epoch) in &claims {
+                statement.execute(params![receiver.0, epoch, self.engine])?;
             }
             Ok(())
-        })
+        });
+        if freed.is_err() {
+            self.queue().unfreed.extend(claims);
+        }
+        freed
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -13,6 +13,7 @@ use std::{
     collections::BTreeSet,
     env, fs,
     path::PathBuf,
+    process::{Command, Stdio},
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -280,6 +281,50 @@ fn killed_while_the_disk_refuses_what_was_not_written_is_in_doubt_and_nothing_go
     assert_explained(&postroom, &server, 1);
     assert_eq!(postroom.count("reason:unconfirmed"), 1);
     assert_eq!(postroom.count("status:sent"), 5);
+}
+
+#[test]
+fn what_could_not_be_let_go_while_the_disk_refused_goes_out_when_it_takes_it() {
+    let broken: Arc<OnceLock<PathBuf>> = Arc::default();
+    let place = Arc::clone(&broken);
+    // The first connection is turned away, and from then on the disk refuses.
+    let (server, postroom) = six(Script::accept_all().by(move |event| {
+        let first = event.phase == Phase::Greeting && event.connection == 1;
+        first.then(|| {
+            fs::write(place.get().unwrap(), "").unwrap();
+            Action::reply(421, "4.3.2", "not now").and_close()
+        })
+    }));
+    let test = "what_could_not_be_let_go_while_the_disk_refused_goes_out_when_it_takes_it";
+    let Some(disk) = Disk::under(&postroom, test) else {
+        return;
+    };
+    broken.set(disk.broken()).unwrap();
+    let command = disk.command(&["run"]);
+    let environment = command
+        .get_envs()
+        .filter_map(|(name, value)| value.map(|value| (name, value)));
+    // Its log is on stderr.
+    let mut service = Running::spawn(
+        Command::new("sh")
+            .args(["-c", "exec \"$0\" run 2>&1"])
+            .arg(command.get_program())
+            .current_dir(postroom.folder())
+            .envs(environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
+    // Neither the backend's trouble could be written, nor that six receivers are free.
+    for _ in 0..2 {
+        service
+            .line(|line| line.contains("the store cannot be written") && line.contains("backend="));
+    }
+    fs::remove_file(disk.broken()).unwrap();
+    assert!(server.wait_for(|ledger| ledger.messages == 6, SOON));
+    service.terminate().ok();
+    assert_eq!(postroom.count("status:sent"), 6);
+    assert_explained(&postroom, &server, 1);
 }
 
 /// Makes of this store what the first version of Postroom would have made of it.
