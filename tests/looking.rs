@@ -213,3 +213,30 @@ fn a_service_that_was_killed_leaves_a_store_that_the_group_can_look_at() {
     site.submit("b");
     assert_eq!(site.seen(LOOKER, "").len(), 2);
 }
+
+#[test]
+fn what_is_written_after_the_mode_was_narrowed_is_for_the_owner_alone() {
+    let Some(site) = Site::of("what_is_written_after_the_mode_was_narrowed_is_for_the_owner_alone")
+    else {
+        return;
+    };
+    let serving = |sent: usize| {
+        let service = Running::spawn(&mut site.command(POSTROOM, &["run"]));
+        let until = Instant::now() + SOON;
+        while site.seen(POSTROOM, "status:sent").len() < sent {
+            assert!(Instant::now() < until);
+        }
+        service
+    };
+    site.submit("a");
+    // What it leaves is a log that the group may read.
+    serving(1).kill();
+    open(&site.store(), 0o600);
+    site.submit("b");
+    let service = serving(2);
+    for name in ["postroom.db", "postroom.db-wal", "postroom.db-shm"] {
+        let file = fs::metadata(site.file("home").join(name)).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    service.terminate().ok();
+}

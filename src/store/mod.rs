@@ -52,7 +52,11 @@ mod words;
 
 use std::{
     fmt::Write as _,
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    fs::{File, Metadata, Permissions},
+    os::{
+        fd::AsRawFd as _,
+        unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    },
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -62,6 +66,7 @@ use rusqlite::{
     Connection, DEFAULT_NAME, FileControl, OpenFlags, Transaction, TransactionBehavior,
     config::DbConfig,
 };
+use rustix::fs::{Access, Mode, OFlags};
 
 pub use action::{Acting, ResendFailed};
 pub use backup::Backup;
@@ -330,12 +335,33 @@ fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreE
 /// A store for its owner alone leaves nothing: when an admin gives it a wider mode, these files are made anew with that.
 fn stay_readable(path: &Path, conn: &Connection) -> rusqlite::Result<()> {
     let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode());
+    for ending in ["-wal", "-shm"] {
+        narrow(&beside(path, ending), mode);
+    }
     if mode & 0o077 != 0 {
         conn.file_control(DEFAULT_NAME, FileControl::PersistWal(&mut 1))?;
         // With any limit the log is emptied at the end; with this one at no other time.
         conn.pragma_update(None, "journal_size_limit", i64::MAX)?;
     }
     Ok(())
+}
+
+/// Takes away from what lies beside a store what the store's mode does not give: a log that stayed from when the store was open to more people would
+/// show them what is written now. Where that fails it stays as it was: who may not change it is not its owner.
+fn narrow(path: &Path, mode: u32) {
+    // In somebody else's folder the name may lead anywhere. And no more than the path is opened: to close such a file would end SQLite's locks on it.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(File::from) else {
+        return;
+    };
+    let wider =
+        |there: &Metadata| there.is_file() && there.permissions().mode() & !mode & 0o777 != 0;
+    if let Ok(there) = file.metadata()
+        && wider(&there)
+    {
+        let kept = Permissions::from_mode(there.permissions().mode() & mode & 0o777);
+        let _ = std::fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), kept);
+    }
 }
 
 /// Whether nobody can write to the store, so that it may be read without the files that readers and writers share: SQLite could not make
@@ -380,7 +406,8 @@ fn open_checked(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), S
         StoreError::ReadOnly(path) | StoreError::CannotOpen(path)
             if read_only
                 && !error::is_on_read_only(&path)
-                && std::fs::File::open(&path).is_ok() =>
+                // Not opened to see: to close it would end the locks of this process' other connections.
+                && rustix::fs::access(&path, Access::READ_OK).is_ok() =>
         {
             StoreError::AtRest(path)
         }
