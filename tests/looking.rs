@@ -6,6 +6,7 @@ mod support;
 
 use std::{
     fs::{self, Permissions},
+    io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -220,23 +221,24 @@ fn what_is_written_after_the_mode_was_narrowed_is_for_the_owner_alone() {
     else {
         return;
     };
-    let serving = |sent: usize| {
-        let service = Running::spawn(&mut site.command(POSTROOM, &["run"]));
-        let until = Instant::now() + SOON;
-        while site.seen(POSTROOM, "status:sent").len() < sent {
-            assert!(Instant::now() < until);
-        }
-        service
-    };
     site.submit("a");
-    // What it leaves is a log that the group may read.
-    serving(1).kill();
+    let service = Running::spawn(&mut site.command(POSTROOM, &["run"]));
+    let until = Instant::now() + SOON;
+    while site.seen(POSTROOM, "status:sent").is_empty() {
+        assert!(Instant::now() < until);
+    }
+    // What it leaves is a log that the group may read, and that is written on.
+    service.kill();
     open(&site.store(), 0o600);
-    site.submit("b");
-    let service = serving(2);
+    let (lines, mut more) = io::pipe().unwrap();
+    let mut submit = Running::spawn(site.command(POSTROOM, &["submit"]).stdin(lines));
+    let line = message("b", "feedback", &["b@example.com"]);
+    writeln!(more, "{line}").unwrap();
+    submit.line(|line| line.contains("stored"));
     for name in ["postroom.db", "postroom.db-wal", "postroom.db-shm"] {
         let file = fs::metadata(site.file("home").join(name)).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600, "{name}");
     }
-    service.terminate().ok();
+    drop(more);
+    submit.wait().ok();
 }
