@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{TimeDelta, Utc};
 use postroom::{
     backend::{Smtp, SmtpSettings, Tls},
     console::{
@@ -28,9 +29,10 @@ use postroom::{
     demo::server::{Action as Reply, Phase, Script, Server},
     message::ReceiverId,
     query::{Context, Query},
-    store::{Action, By, Place, Sort, Store, Target},
+    store::{Action, By, Count, Place, Sort, Store, Target},
 };
-use support::{Postroom, SOON, Signal, Terminal, message};
+use serde_json::json;
+use support::{Postroom, SOON, Setup, Signal, Terminal, message};
 
 fn query(text: &str) -> Query {
     Query::parse(text, &Context::local()).unwrap()
@@ -220,6 +222,38 @@ fn the_store_tells_a_reader_that_it_has_changed() {
     assert_eq!(asking.0.answer(&Question::Version), before);
     postroom.submit(&[message("later", "comment", &["later@example.com"])]);
     assert_ne!(asking.0.answer(&Question::Version), before);
+}
+
+#[test]
+fn who_is_due_while_nobody_delivers_is_counted_without_those_that_wait_for_something_else() {
+    let postroom = Setup::new().file("email").file("disk").build();
+    let due = || {
+        let until = Utc::now() + TimeDelta::hours(1);
+        match Asking::of(&postroom).0.answer(&Question::Overview(until)) {
+            Ok(Answer::Overview { unserved, .. }) => unserved.map(|unserved| unserved.due),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(due(), None);
+    let mut urgent = message("urgent", "t", &["ben@example.com"]);
+    urgent["priority"] = json!(9);
+    let mut scheduled = message("scheduled", "t", &["carol@example.com"]);
+    scheduled["send_after"] = json!(Utc::now() + TimeDelta::hours(1));
+    let mut short = message("short", "t", &["short@example.com"]);
+    short["receivers"][0]["backend"] = json!("disk");
+    postroom.submit(&[
+        message("held", "t", &["april@example.com"]),
+        message("usual", "t", &["dora@example.com", "eve@example.com"]),
+        urgent,
+        scheduled,
+        short,
+    ]);
+    postroom.run(&["hold", "key:held", "--yes"]).ok();
+    assert_eq!(due(), Some(Count::Exact(4)));
+    postroom.run(&["backend", "disk", "pause"]).ok();
+    assert_eq!(due(), Some(Count::Exact(3)));
+    postroom.run(&["backend", "email", "pause"]).ok();
+    assert_eq!(due(), None);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::{
     },
 };
 use crate::{
-    message::{Reason, ReceiverId, Status, Text, Timestamp},
-    query::{Is, Predicate, Query, Term},
+    message::{Reason, ReceiverId, Text, Timestamp},
+    query::{Predicate, Query, Term},
     store::{Action, Anchor, Count, Place, Reader, Row, Sort, StoreError, Target},
 };
 
@@ -103,21 +103,7 @@ impl StoreSource {
         if self.reader.engines(now)?.iter().any(|engine| engine.alive) {
             return Ok(None);
         }
-        let term = |negated, predicate| Term {
-            negated,
-            predicate,
-            span: 0..0,
-        };
-        let due = Query {
-            terms: vec![
-                term(
-                    false,
-                    Predicate::Status(vec![Status::NotSent, Status::Failed]),
-                ),
-                term(true, Predicate::Is(vec![Is::Held, Is::Scheduled])),
-            ],
-        };
-        let due = self.reader.count(&due, COUNT_CAP)?;
+        let due = self.reader.due(now, COUNT_CAP)?;
         Ok(Some(Unserved { since, due }))
     }
 

@@ -20,18 +20,45 @@ impl Reader {
     /// When the receiver that has waited longest became due, of those that no engine holds and no pause holds back; it may lie ahead.
     pub fn oldest_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.run(|conn| {
-            let backends: Vec<i64> = conn
-                .prepare_cached("SELECT id FROM backend WHERE NOT paused")?
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
             let mut oldest = None;
-            for backend in backends {
+            for backend in not_paused(conn)? {
                 oldest = oldest
                     .into_iter()
                     .chain(oldest_due_of(conn, backend)?)
                     .min();
             }
             Ok(oldest)
+        })
+    }
+
+    /// How many receivers are due by now, of those that no engine holds and no pause holds back: counted up to `cap`, along the index of what is due.
+    pub fn due(&self, now: Timestamp, cap: u64) -> Result<Count, StoreError> {
+        self.snapshot(|conn| {
+            let mut due = 0;
+            for backend in not_paused(conn)? {
+                let mut below = i64::MAX;
+                while due < cap
+                    && let Some(priority) = next_priority(conn, backend, below)?
+                {
+                    let more: i64 = conn
+                        .prepare_cached(
+                            "SELECT count(*) FROM (
+                                 SELECT 1 FROM receiver INDEXED BY receiver_due
+                                 WHERE backend_id = ? AND priority = ? AND due_at <= ? AND due_at IS NOT NULL AND engine IS NULL LIMIT ?)",
+                        )?
+                        .query_row(
+                            params![backend, priority, millis(now), (cap - due) as i64],
+                            |row| row.get(0),
+                        )?;
+                    due += more as u64;
+                    below = priority;
+                }
+            }
+            Ok(if due >= cap {
+                Count::AtLeast(due)
+            } else {
+                Count::Exact(due)
+            })
         })
     }
 
@@ -55,6 +82,13 @@ impl Reader {
             })
         })
     }
+}
+
+/// The backends that may be tried.
+fn not_paused(conn: &Connection) -> rusqlite::Result<Vec<i64>> {
+    conn.prepare_cached("SELECT id FROM backend WHERE NOT paused")?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 /// When the receiver of a backend that has waited longest became due, of those that no engine holds.
