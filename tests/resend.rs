@@ -4,8 +4,15 @@
 
 mod support;
 
-use postroom::demo::server::{Action, Script, Server};
-use serde_json::Value;
+use std::ops::ControlFlow;
+
+use chrono::{TimeDelta, Utc};
+use postroom::{
+    demo::server::{Action, Script, Server},
+    query::{Context, Query},
+    store::{Acting, Action as Deed, Scope, Store, Target},
+};
+use serde_json::{Value, json};
 use support::{Postroom, Setup, Summary, message};
 
 const TO: &str = "april@example.com";
@@ -164,6 +171,48 @@ fn a_manual_resend_works_from_every_status() {
             "what was Sent and is sent again is a new message to its reader"
         );
     });
+}
+
+#[test]
+fn a_very_large_resend_goes_out_by_priority_and_takes_nobody_along() {
+    let postroom = Setup::new().file("email").file("disk").build();
+    let to: Vec<String> = (0..2_010).map(|n| format!("user{n}@example.com")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let mut urgent = message("urgent", "feedback", &["ben@example.com"]);
+    urgent["priority"] = json!(9);
+    let mut short = message("short", "feedback", &["short@example.com"]);
+    short["receivers"][0]["backend"] = json!("disk");
+    postroom.submit(&[
+        message("others", "feedback", &["april@example.com"]),
+        message("usual", "feedback", &to),
+        urgent,
+        short,
+    ]);
+    let store = Store::open(&postroom.store_path()).unwrap();
+    let now = Utc::now();
+    let acting = Acting {
+        who: "april".to_owned(),
+        target: "key:usual,urgent".to_owned(),
+        now,
+        resend_limit: 8,
+    };
+    let target = Target::Query(Query::parse(&acting.target, &Context::local()).unwrap());
+    let done = store
+        .act(Deed::Resend, &target, &acting, &mut |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let (scope, later) = (Scope::Job(done.job.unwrap()), now + TimeDelta::seconds(1));
+    postroom.submit(&[message("later", "feedback", &["carol@example.com"])]);
+    let mut claimed = Vec::new();
+    while store.has_due("email", scope, later).unwrap() {
+        let claims = store.claim("engine", "email", scope, 600, later).unwrap();
+        assert!(!claims.is_empty());
+        claimed.extend(claims.into_iter().map(|claim| claim.receiver.identity));
+    }
+    assert!(!store.has_due("disk", scope, later).unwrap());
+    let expected: Vec<&str> = [&["ben@example.com"], &to[..]].concat();
+    assert!(claimed == expected, "{} of them", claimed.len());
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::message::{
     ContentId, JobId, MessageId, Outcome, Receiver, ReceiverId, State, Timestamp,
 };
 
+/// A resend of up to so many is looked through whole for every claim; for that, its index need not be in order.
+const FEW: i64 = 2_000;
+
 /// Which rows an engine may claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -108,11 +111,10 @@ impl Store {
             let Some(backend) = backend_number(tx, backend)? else {
                 return Ok(Vec::new());
             };
-            match scope {
-                Scope::Job(job) => take_job(tx, engine, backend, job, limit, now),
-                Scope::DueAt(_) | Scope::Always => {
-                    take_due(tx, engine, backend, limit, scope.until(now), now)
-                }
+            let job = Resend::of(tx, scope)?;
+            match job {
+                Some(Resend { job, since: None }) => take_few(tx, engine, backend, job, limit, now),
+                _ => take_due(tx, engine, backend, job, limit, scope.until(now), now),
             }
         })
     }
@@ -146,7 +148,8 @@ impl Store {
             let Some(backend) = backend_number(&conn, backend)? else {
                 return Ok(false);
             };
-            if let Scope::Job(job) = scope {
+            let job = Resend::of(&conn, scope)?;
+            if let Some(Resend { job, since: None }) = job {
                 return conn
                     .prepare_cached("SELECT 1 FROM receiver INDEXED BY receiver_job WHERE job = ? AND backend_id = ? AND engine IS NULL")?
                     .exists([job.0, backend]);
@@ -156,9 +159,16 @@ impl Store {
                 let due = conn
                     .prepare_cached(
                         "SELECT 1 FROM receiver INDEXED BY receiver_due
-                         WHERE backend_id = ? AND priority = ? AND due_at <= ? AND due_at IS NOT NULL AND engine IS NULL",
+                         WHERE backend_id = ? AND priority = ? AND due_at BETWEEN ? AND ? AND due_at IS NOT NULL AND engine IS NULL
+                           AND (?5 IS NULL OR job = ?5)",
                     )?
-                    .exists(params![backend, priority, millis(scope.until(now))])?;
+                    .exists(params![
+                        backend,
+                        priority,
+                        Resend::since(job),
+                        millis(scope.until(now)),
+                        job.map(|resend| resend.job.0)
+                    ])?;
                 if due {
                     return Ok(true);
                 }
@@ -183,6 +193,39 @@ impl Store {
         };
         let outcome = look().map_err(|error| super::error::explain(&self.path, error))?;
         Ok(outcome.as_deref().and_then(Outcome::from_name))
+    }
+}
+
+/// A resend whose receivers an engine claims.
+#[derive(Clone, Copy)]
+struct Resend {
+    job: JobId,
+    /// When it made them due, if they are too many to be looked through: what waited before then is passed over.
+    since: Option<i64>,
+}
+
+impl Resend {
+    fn of(conn: &Connection, scope: Scope) -> rusqlite::Result<Option<Self>> {
+        let Scope::Job(job) = scope else {
+            return Ok(None);
+        };
+        let found: i64 = conn
+            .prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM receiver INDEXED BY receiver_job WHERE job = ? LIMIT ?)",
+            )?
+            .query_row([job.0, FEW + 1], |row| row.get(0))?;
+        let since = if found > FEW {
+            conn.prepare_cached("SELECT created_at FROM job WHERE id = ?")?
+                .query_row([job.0], |row| row.get(0))
+                .optional()?
+        } else {
+            None
+        };
+        Ok(Some(Self { job, since }))
+    }
+
+    fn since(resend: Option<Self>) -> i64 {
+        resend.and_then(|resend| resend.since).unwrap_or(i64::MIN)
     }
 }
 
@@ -223,6 +266,7 @@ fn take_due(
     tx: &Transaction<'_>,
     engine: &str,
     backend: i64,
+    job: Option<Resend>,
     limit: usize,
     until: Timestamp,
     now: Timestamp,
@@ -238,7 +282,8 @@ fn take_due(
         let sql = format!(
             "UPDATE receiver SET engine = :engine, phase = 1, epoch = epoch + 1 WHERE id IN (
                  SELECT id FROM receiver INDEXED BY receiver_due
-                 WHERE backend_id = :backend AND priority = :priority AND due_at <= :until AND due_at IS NOT NULL AND engine IS NULL
+                 WHERE backend_id = :backend AND priority = :priority AND due_at BETWEEN :since AND :until AND due_at IS NOT NULL
+                   AND engine IS NULL AND (:job IS NULL OR job = :job)
                    AND (expires_at IS NULL OR ignore_expiry OR expires_at > :now)
                  ORDER BY due_at, id LIMIT :limit)
              RETURNING {CLAIM_COLUMNS}"
@@ -246,8 +291,8 @@ fn take_due(
         let mut statement = tx.prepare_cached(&sql)?;
         let rows = statement.query_map(
             named_params! {
-                ":engine": engine, ":backend": backend, ":priority": priority, ":until": millis(until), ":now": millis(now),
-                ":limit": (limit - claims.len()) as i64,
+                ":engine": engine, ":backend": backend, ":priority": priority, ":since": Resend::since(job), ":until": millis(until),
+                ":now": millis(now), ":job": job.map(|resend| resend.job.0), ":limit": (limit - claims.len()) as i64,
             },
             read_claim,
         )?;
@@ -258,7 +303,8 @@ fn take_due(
     Ok(claims)
 }
 
-fn take_job(
+/// Takes receivers of a resend that are few.
+fn take_few(
     tx: &Transaction<'_>,
     engine: &str,
     backend: i64,
