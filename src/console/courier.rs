@@ -5,7 +5,7 @@ use std::{
     fmt,
     ops::ControlFlow,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -20,6 +20,9 @@ use crate::{
 
 /// How often progress is looked at. Fast enough to be live, slow enough for a bad line.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Of a very large resend more seldom: then between two looks so many times passes as one takes.
+const SELDOM: u32 = 20;
 
 /// How long a stop waits for replies under way.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -210,10 +213,10 @@ impl StoreCourier {
         stop: &Stop,
         news: &dyn Fn(JobNews),
     ) -> anyhow::Result<Affected> {
-        let mut told = std::time::Instant::now();
+        let mut told = Instant::now();
         let mut progress = |affected: &Affected| {
             if told.elapsed() >= LOOK {
-                told = std::time::Instant::now();
+                told = Instant::now();
                 news(JobNews::Marked(affected.clone()));
             }
             if stop.is_pause_wanted() {
@@ -243,6 +246,8 @@ impl StoreCourier {
         news: &dyn Fn(JobNews),
     ) -> anyhow::Result<Outcome> {
         let total = outcome.affected.total();
+        // Beside those who write: whoever delivers must not wait while a million are counted.
+        let reader = self.store.reader()?;
         let mut engine = self.begin(job, stop)?;
         loop {
             if stop.is_pause_wanted() {
@@ -253,13 +258,15 @@ impl StoreCourier {
                 stop.rest();
                 engine = self.begin(job, stop)?;
             }
-            let waiting = self.store.job_waiting(job)?;
+            let looked = Instant::now();
+            let waiting = reader.job_waiting(job)?;
+            let pause = LOOK.max(looked.elapsed() * SELDOM);
             news(JobNews::Delivered {
                 done: total.saturating_sub(waiting),
                 total,
             });
             let over = engine.as_ref().map_or(waiting == 0, Engine::is_done);
-            if over || stop.wait(LOOK) {
+            if over || stop.wait(pause) {
                 break;
             }
             // A service that ended meanwhile leaves the rest to whoever comes next; nobody watches for ever.
@@ -270,13 +277,14 @@ impl StoreCourier {
             }
         }
         if stop.is_wanted() {
-            // First hold, then stop: what is held cannot be armed any more.
+            // Nothing more is claimed while what waits is held, which may take a while; what is held cannot be armed any more.
+            engine.iter().for_each(Engine::stop);
             outcome.held = self.store.stop_job(job, &self.stopping(job))?;
         }
         if let Some(engine) = engine {
             outcome.tally = Some(ended(engine, outcome.tally)?);
         }
-        outcome.left = self.store.job_waiting(job)?;
+        outcome.left = reader.job_waiting(job)?;
         outcome.waiting = self.why_left(outcome.left)?;
         Ok(outcome)
     }

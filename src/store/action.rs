@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, time::Instant};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
-    Action, Affected, Chosen, Store, StoreError, Target, audit,
+    Action, Affected, Chosen, Reader, Store, StoreError, Target, audit,
     chosen::id_list,
     clean,
     error::{corrupt, explain},
@@ -152,14 +152,13 @@ impl Store {
 
     /// Stops a resend: what of it has not gone out is held; what is armed is left to end. Returns how many were held.
     pub fn stop_job(&self, job: JobId, acting: &Acting) -> Result<u64, StoreError> {
-        let mut held = 0;
+        let (mut held, reader) = (0, self.reader()?);
         loop {
-            let ids: Vec<ReceiverId> = {
-                let conn = self.writer();
-                conn.prepare_cached("SELECT id FROM receiver INDEXED BY receiver_job WHERE job = ? AND phase IS NOT 2")
-                    .and_then(|mut waiting| waiting.query_map([job.0], |row| Ok(ReceiverId(row.get(0)?)))?.collect())
-                    .map_err(|error| explain(&self.path, error))?
-            };
+            let ids: Vec<ReceiverId> = reader.run(|conn| {
+                conn.prepare_cached("SELECT id FROM receiver INDEXED BY receiver_job WHERE job = ? AND phase IS NOT 2")?
+                    .query_map([job.0], |row| Ok(ReceiverId(row.get(0)?)))?
+                    .collect()
+            })?;
             if ids.is_empty() {
                 return Ok(held);
             }
@@ -229,15 +228,18 @@ impl Store {
         done.exceeded += exhausted as u64;
         Ok(done)
     }
+}
 
-    /// How many receivers of a resend still wait for their try, or are being tried.
+impl Reader {
+    /// How many receivers of a resend still wait for their try, or are being tried: each is counted.
     pub fn job_waiting(&self, job: JobId) -> Result<u64, StoreError> {
-        let conn = self.writer();
-        conn.prepare_cached("SELECT count(*) FROM receiver INDEXED BY receiver_job WHERE job = ?")
-            .and_then(|mut statement| statement.query_row([job.0], |row| row.get::<_, i64>(0)))
-            .optional()
-            .map(|n| n.unwrap_or(0) as u64)
-            .map_err(|error| explain(&self.path, error))
+        self.run(|conn| {
+            conn.prepare_cached(
+                "SELECT count(*) FROM receiver INDEXED BY receiver_job WHERE job = ?",
+            )?
+            .query_row([job.0], |row| row.get::<_, i64>(0))
+            .map(|waiting| waiting as u64)
+        })
     }
 }
 
