@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use super::{
     Action, Affected, Chosen, Reader, Store, StoreError, Target, audit,
@@ -252,16 +252,20 @@ fn act_on(
     affected: &mut Affected,
 ) -> rusqlite::Result<Option<ReceiverId>> {
     let mut touched = Vec::with_capacity(meant.len());
-    let mut look = tx.prepare_cached("SELECT state, phase IS 2 FROM receiver WHERE id = ?")?;
+    let found: Vec<(ReceiverId, State, bool)> = tx
+        .prepare_cached(
+            "SELECT id, state, phase IS 2 FROM receiver WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
+        )?
+        .query_map([id_list(meant.iter().map(|(id, _)| *id))], |row| {
+            Ok((ReceiverId(row.get(0)?), read_state(row, 1)?, row.get(2)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    // Both are newest first.
+    let mut found = found.into_iter().peekable();
     for (id, before) in meant {
-        let now = look
-            .query_row([id.0], |row| {
-                Ok((read_state(row, 0)?, row.get::<_, bool>(1)?))
-            })
-            .optional()?;
-        match now {
-            Some((_, true)) => affected.armed += 1,
-            Some((state, false)) if action.still_means(*before, state) => {
+        match found.next_if(|(found, ..)| found == id) {
+            Some((_, _, true)) => affected.armed += 1,
+            Some((_, state, false)) if action.still_means(*before, state) => {
                 affected.touch(state);
                 touched.push(*id);
             }
