@@ -5,6 +5,7 @@ use std::{
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use super::question::{Answer, Ask, Sort, Source};
@@ -12,7 +13,10 @@ use super::question::{Answer, Ask, Sort, Source};
 /// Where answers go.
 pub type Deliver = dyn Fn(Ask, Result<Answer, String>) + Send;
 
-/// One thread with one source. Dropped, it ends what it is answering and waits.
+/// How long the end waits for what is being answered: a question to the store ends at once, but the reading of a large mail cannot be interrupted.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// One thread with one source. Dropped, it ends what it is answering and waits a moment for that; then the thread ends by itself, or with the process.
 pub struct Reader {
     desk: Arc<Desk>,
     interrupt: Box<dyn Fn() + Send + Sync>,
@@ -81,9 +85,17 @@ impl Drop for Reader {
         if papers.answering.is_some() {
             (self.interrupt)();
         }
+        self.desk.news.notify_all();
+        let (papers, _) = self
+            .desk
+            .news
+            .wait_timeout_while(papers, PATIENCE, |papers| papers.answering.is_some())
+            .unwrap_or_else(PoisonError::into_inner);
+        let answers = papers.answering.is_some();
         drop(papers);
-        self.desk.news.notify_one();
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take()
+            && !answers
+        {
             // A panic was reported where it happened.
             let _ = thread.join();
         }
@@ -118,6 +130,9 @@ impl Desk {
     fn done(&self, ask: Ask, failed: bool) -> Option<Ask> {
         let mut papers = self.papers();
         papers.answering = None;
+        if papers.closed {
+            self.news.notify_all();
+        }
         if !(papers.interrupted && failed) {
             return Some(ask);
         }
@@ -190,6 +205,35 @@ mod tests {
         assert_eq!(questions.recv().unwrap(), count(2, true).question);
         // The gate fell with the interruption, so the second is answered with an error that nobody caused: it is delivered.
         assert_eq!(answers.recv().unwrap().0, 2);
+    }
+
+    #[test]
+    fn what_cannot_be_interrupted_does_not_keep_the_console_from_ending() {
+        let (asked, questions) = mpsc::channel();
+        let (go, gate) = mpsc::channel();
+        let source = Slow {
+            asked,
+            go: gate,
+            stop: Arc::default(),
+        };
+        let (deliver, answers) = mpsc::channel();
+        let reader = Reader::start(
+            "test",
+            Box::new(source),
+            Box::new(move |ask, _| deliver.send(ask.ticket).unwrap()),
+        )
+        .unwrap();
+        reader.ask(count(1, true));
+        questions.recv().unwrap();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(reader);
+            ended.send(()).unwrap();
+        });
+        end.recv_timeout(Duration::from_secs(20)).unwrap();
+        go.send(()).unwrap();
+        assert_eq!(answers.recv().unwrap(), 1);
+        assert!(answers.recv().is_err(), "then the thread ends");
     }
 
     #[test]
