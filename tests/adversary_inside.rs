@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod support;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -15,12 +17,13 @@ use chrono::{DateTime, Utc};
 use postroom::{
     delivery::{
         Backend, Batch, Clock, Desk, Direct, Ended, Engine, Failed, Failure, Gateway, NotArmed,
-        OnUnknown, Options, Policy, Report, SendError, Session, Trouble, Way, Work,
+        Options, Report, SendError, Session, Trouble, Work,
     },
-    message::{Body, Content, Message, NewReceiver, Outcome, State, Submission},
+    message::{Message, Outcome, State},
     query::Query,
     store::{Anchor, Row, Store},
 };
+use support::{options, receiver, submission, way_by};
 
 type Answer = dyn Fn() -> Result<(), SendError> + Send + Sync;
 
@@ -58,39 +61,13 @@ fn refusal() -> SendError {
 
 fn store(folder: &tempfile::TempDir, receivers: usize) -> Arc<Store> {
     let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
-    let content = Content {
-        subject: "Clinic".to_owned(),
-        body: Body::Parts {
-            text: "Please come".to_owned(),
-            html: None,
-        },
-    };
-    let submission = Submission {
-        key: None,
-        kind: "test".to_owned(),
-        from: None,
-        reply_to: None,
-        headers: Vec::new(),
-        return_path: None,
-        created_by: None,
-        metadata: serde_json::json!({}),
-        priority: 0,
-        send_after: None,
-        expires_at: None,
-        contents: vec![("en".to_owned(), content)],
-        receivers: (0..receivers)
-            .map(|n| NewReceiver {
-                identity: n.to_string(),
-                name: None,
-                user: None,
-                language: "en".to_owned(),
-                rendered: None,
-                backend: "sms".to_owned(),
-                metadata: serde_json::json!({}),
-            })
-            .collect(),
-        digest: [0; 32],
-    };
+    let receivers = (0..receivers).map(|n| receiver("sms", n.to_string()));
+    let submission = submission(
+        "test",
+        "Clinic".to_owned(),
+        "Please come".to_owned(),
+        receivers.collect(),
+    );
     store.submit(&[submission], Utc::now()).unwrap();
     store
 }
@@ -113,29 +90,11 @@ fn start_by(
     clock: Clock,
     backend: Arc<dyn Backend>,
 ) -> Engine {
-    let way = Way {
-        name: "sms".to_owned(),
-        backend,
-        policy: Policy {
-            backoff: vec![Duration::ZERO],
-            resend_limit: 8,
-            retry_permanent: false,
-            on_unknown: OnUnknown::Hold,
-        },
-        probe: Duration::from_secs(30),
-        rate: None,
-    };
     let options = Options {
-        kind: "deliver",
-        by: "test".to_owned(),
-        work,
-        lease: Duration::from_secs(120),
         patience,
-        min_free: 0,
-        clock,
-        seed: 1,
+        ..options(work, clock)
     };
-    Engine::start(store, vec![way], options).unwrap()
+    Engine::start(store, vec![way_by("sms", backend)], options).unwrap()
 }
 
 fn only(store: &Store) -> Row {

@@ -7,19 +7,18 @@ mod support;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use postroom::{
     delivery::{
-        Batch, Direct, Engine, Failed, Failure, Gateway, Named, NotArmed, OnUnknown, Options,
-        Policy, SendError, Tally, Trouble, Way, Work, system_clock,
+        Batch, Direct, Engine, Failed, Failure, Gateway, Named, NotArmed, SendError, Tally,
+        Trouble, Work, system_clock,
     },
     message::{Outcome, ReceiverId, State, Submission},
     query::Query,
     store::{Anchor, Row, Store},
 };
-use support::{receiver, submission};
+use support::{options, receiver, submission, way_by};
 
 type Answer = dyn Fn(&Batch) -> Result<(), SendError> + Send + Sync;
 
@@ -111,30 +110,9 @@ impl Site {
     fn deliver(&self, ways: &[(&str, &Scripted)]) -> Tally {
         let ways = ways
             .iter()
-            .map(|(name, gateway)| Way {
-                name: (*name).to_owned(),
-                backend: Arc::new(Direct::new((*gateway).clone(), 1)),
-                policy: Policy {
-                    backoff: vec![Duration::ZERO],
-                    resend_limit: 8,
-                    retry_permanent: false,
-                    on_unknown: OnUnknown::Hold,
-                },
-                probe: Duration::from_secs(30),
-                rate: None,
-            })
+            .map(|(name, gateway)| way_by(name, Arc::new(Direct::new((*gateway).clone(), 1))))
             .collect();
-        let options = Options {
-            kind: "deliver",
-            by: "test".to_owned(),
-            work: Work::Pass,
-            lease: Duration::from_secs(120),
-            patience: Duration::from_secs(30),
-            min_free: 0,
-            clock: system_clock(),
-            seed: 1,
-        };
-        Engine::start(&self.store, ways, options)
+        Engine::start(&self.store, ways, options(Work::Pass, system_clock()))
             .unwrap()
             .wait()
             .unwrap()

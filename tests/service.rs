@@ -18,15 +18,15 @@ use std::{
 };
 
 use postroom::{
-    delivery::{
-        Backend, Engine, OnUnknown, Options, Policy, Session, Trouble, Way, Work, system_clock,
-    },
+    delivery::{Backend, Engine, Options, Session, Trouble, Work, system_clock},
     demo::server::{Action, Phase, Script, Server},
     message::Message,
 };
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Disk, Postroom, SOON, Setup, message, several, skipped, with_own_mounts};
+use support::{
+    Disk, Postroom, SOON, Setup, message, options, several, skipped, way_by, with_own_mounts,
+};
 
 /// A service of a test's own, with the socket on which it speaks to systemd and the pipe that is its log.
 struct Service {
@@ -231,32 +231,16 @@ fn an_engine_whose_supervisor_is_stuck_makes_no_more_rounds() {
     postroom.submit(&[message("m", "t", &["april@example.com", "ben@example.com"])]);
     let store = Arc::new(postroom::store::Store::open(&postroom.store_path()).unwrap());
     let ((reached, at_it), (go_on, release)) = (channel(), channel());
-    let way = Way {
-        name: "disk".to_owned(),
-        backend: Arc::new(Stuck {
-            reached,
-            release: Mutex::new(release),
-        }),
-        policy: Policy {
-            backoff: vec![Duration::ZERO],
-            resend_limit: 8,
-            retry_permanent: false,
-            on_unknown: OnUnknown::Hold,
-        },
-        probe: Duration::from_secs(30),
-        rate: None,
+    let stuck = Stuck {
+        reached,
+        release: Mutex::new(release),
     };
     let options = Options {
-        kind: "run",
-        by: "test".to_owned(),
-        work: Work::Forever,
-        lease: Duration::from_secs(120),
         patience: Duration::ZERO,
-        min_free: 0,
-        clock: system_clock(),
-        seed: 1,
+        ..options(Work::Forever, system_clock())
     };
-    let engine = Engine::start(&store, vec![way], options).unwrap();
+    let ways = vec![way_by("disk", Arc::new(stuck))];
+    let engine = Engine::start(&store, ways, options).unwrap();
     at_it.recv_timeout(SOON).unwrap();
     let stuck = engine.turns();
     // Longer than any wait between two rounds.

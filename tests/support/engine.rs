@@ -7,7 +7,7 @@ use std::{
 
 use postroom::{
     backend::{Smtp, SmtpSettings, Tls},
-    delivery::{Clock, Engine, OnUnknown, Options, Policy, Way, Work},
+    delivery::{Backend, Clock, Engine, OnUnknown, Options, Policy, Way, Work},
     demo::server::Server,
     message::Timestamp,
 };
@@ -59,19 +59,13 @@ impl Hands {
     }
 }
 
-/// `email` over so many connections to this server. What is in doubt waits for an operator.
-pub fn way(server: &Server, connections: usize) -> Way {
-    let settings = SmtpSettings {
-        tls: Tls::None,
-        from: Some("no-reply@example.com".to_owned()),
-        connections,
-        ..SmtpSettings::new("email", "127.0.0.1", server.port())
-    };
+/// A way out by this name. Who was refused for now is due at once; what is in doubt waits for an operator.
+pub fn way_by(name: &str, backend: Arc<dyn Backend>) -> Way {
     Way {
-        name: "email".to_owned(),
-        backend: Arc::new(Smtp::new(settings).unwrap()),
+        name: name.to_owned(),
+        backend,
         policy: Policy {
-            backoff: Vec::new(),
+            backoff: vec![Duration::ZERO],
             resend_limit: 8,
             retry_permanent: false,
             on_unknown: OnUnknown::Hold,
@@ -79,6 +73,17 @@ pub fn way(server: &Server, connections: usize) -> Way {
         probe: Duration::from_secs(30),
         rate: None,
     }
+}
+
+/// `email` over so many connections to this server, and [`way_by`] otherwise.
+pub fn way(server: &Server, connections: usize) -> Way {
+    let settings = SmtpSettings {
+        tls: Tls::None,
+        from: Some("no-reply@example.com".to_owned()),
+        connections,
+        ..SmtpSettings::new("email", "127.0.0.1", server.port())
+    };
+    way_by("email", Arc::new(Smtp::new(settings).unwrap()))
 }
 
 /// What an engine needs to know beside its ways.

@@ -47,7 +47,7 @@ use tempfile::TempDir;
 use toml::{Table, Value as Toml};
 
 pub use books::assert_explained;
-pub use engine::{Hands, options, way};
+pub use engine::{Hands, options, way, way_by};
 pub use mounts::{Disk, ReadOnly, with_own_mounts};
 pub use process::{Ran, Running, peak};
 pub use rustix::process::Signal;
