@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -20,19 +20,12 @@ pub(super) struct Jobs {
 impl Jobs {
     pub(super) fn begin(&self, id: JobId) -> Arc<Stop> {
         let stop = Arc::new(Stop::default());
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, Arc::clone(&stop));
+        self.running().insert(id, Arc::clone(&stop));
         stop
     }
 
     pub(super) fn end(&self, id: JobId) {
-        let ended = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        let ended = self.running().remove(&id);
         if let Some(stop) = ended {
             stop.end();
         }
@@ -40,19 +33,13 @@ impl Jobs {
     }
 
     pub(super) fn stop(&self, id: JobId) {
-        if let Some(stop) = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-        {
+        if let Some(stop) = self.running().get(&id) {
             stop.stop();
         }
     }
 
     fn all(&self) -> Vec<Arc<Stop>> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.values().map(Arc::clone).collect()
+        self.running().values().map(Arc::clone).collect()
     }
 
     /// Makes all of them rest: a process that stands still must hold nothing that others wait for.
@@ -74,7 +61,7 @@ impl Jobs {
 
     /// Stops all of them and waits so long at most until they have ended.
     pub(super) fn stop_all(&self, most: Duration) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running();
         for stop in running.values() {
             stop.stop();
         }
@@ -85,10 +72,10 @@ impl Jobs {
     }
 
     pub(super) fn are_running(&self) -> bool {
-        !self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+        !self.running().is_empty()
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Stop>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
