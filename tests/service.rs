@@ -23,7 +23,10 @@ use postroom::{
     message::Message,
 };
 use rusqlite::Connection;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, Signal, kill_process},
+};
 use support::{
     Disk, Postroom, SOON, Setup, message, options, several, skipped, way_by, with_own_mounts,
 };
@@ -105,10 +108,11 @@ impl Service {
 
     /// The next line of the log that has this in it.
     fn logs(&mut self, wanted: &str) -> String {
+        let until = Instant::now() + SOON;
         loop {
             let mut line = String::new();
             assert!(
-                self.log.read_line(&mut line).unwrap() > 0,
+                self.has_logged(until) && self.log.read_line(&mut line).unwrap() > 0,
                 "{wanted} was not logged, only: {}",
                 self.logged
             );
@@ -117,6 +121,14 @@ impl Service {
                 return line;
             }
         }
+    }
+
+    /// Waits for more of the log: a line that never comes must not keep the tests for ever.
+    fn has_logged(&self, until: Instant) -> bool {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap();
+        let mut fds = [PollFd::new(self.log.get_ref(), PollFlags::IN)];
+        !self.log.buffer().is_empty() || poll(&mut fds, Some(&left)).unwrap() > 0
     }
 
     fn signal(&self, signal: Signal) {
