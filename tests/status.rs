@@ -244,3 +244,19 @@ fn the_first_line_has_the_worst_and_the_json_has_these_keys() {
     );
     assert_eq!(seen["problems"][0]["level"], "critical");
 }
+
+#[test]
+fn who_reads_the_first_line_alone_gets_it_and_the_level_too() {
+    let postroom = Setup::new().file("email").build();
+    postroom.run(&["backend", "email", "pause"]).ok();
+    let script = "for i in 1 2 3 4 5; do { \"$0\" status; echo $? >&2; } | head -n 1; done";
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", script])
+        .arg(env!("CARGO_BIN_EXE_postroom"))
+        .env("POSTROOM_CONFIG", postroom.config_path())
+        .env("POSTROOM_STORE", postroom.store_path());
+    let ran = command.output().unwrap();
+    assert_eq!(String::from_utf8(ran.stdout).unwrap().lines().count(), 5);
+    assert_eq!(String::from_utf8(ran.stderr).unwrap(), "1\n".repeat(5));
+}

@@ -113,11 +113,13 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     // The worst first: the first line has room for one.
     problems.sort_by_key(|(level, _)| Reverse(*level));
     let level = problems.first().map_or(Level::Ok, |(level, _)| *level);
-    let mut out = io::stdout().lock();
+    // In one piece: whoever reads the first line alone does not turn the level into "could not look".
+    let mut said = Vec::new();
     match args.format {
-        Format::Json => json_line(&mut out, &seen.json(level, &problems))?,
-        Format::Text => seen.text(&mut out, level, &problems)?,
+        Format::Json => json_line(&mut said, &seen.json(level, &problems))?,
+        Format::Text => seen.text(&mut said, level, &problems)?,
     }
+    io::stdout().lock().write_all(&said)?;
     Ok(level as u8)
 }
 
