@@ -265,7 +265,7 @@ const WRITING: [&[&str]; 6] = [
     &["resend", "--all", "--yes"],
     &["hold", "--all", "--yes"],
     &["backend", "email", "pause"],
-    &["backend", "email", "resume"],
+    &["backend", "email", "pause"],
 ];
 
 /// Reading works as before, writing is refused and sends nothing.
