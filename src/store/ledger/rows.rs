@@ -31,7 +31,7 @@ pub struct Next {
 pub struct Settlement {
     /// Whom, under which claim.
     pub receiver: ReceiverId,
-    /// See [`Receiver::epoch`].
+    /// See [`Receiver::epoch`](crate::message::Receiver::epoch).
     pub epoch: i64,
     /// What the row becomes.
     pub next: Next,
