@@ -37,6 +37,7 @@ fn alone<T: Send>(build: impl Fn() -> T + Sync) -> T {
     });
     match ended {
         Some(Ok(result)) => result,
+        // As if it had been built on this thread: the worker catches it, and it is a temporary failure with a traceback.
         Some(Err(panic)) => resume_unwind(panic),
         // No thread to be had: here, then.
         None => build(),
