@@ -9,7 +9,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, BufRead as _, BufReader, Read as _, Write},
-    net::{Shutdown, TcpListener, TcpStream, UdpSocket},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::unix::fs::PermissionsExt as _,
     process::Command,
     sync::{
@@ -126,6 +126,14 @@ fn password(postroom: &Postroom, password: &str) {
     let file = postroom.folder().join("shop-password");
     fs::write(&file, password).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// One that offers STARTTLS with this certificate.
+fn encrypting(address: SocketAddr, certificate: &Certificate) -> Setup {
+    let (cert_file, key_file) = certificate.files();
+    listening(address)
+        .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
+        .set("listen.smtp.key_file", key_file.to_str().unwrap())
 }
 
 #[test]
@@ -440,12 +448,9 @@ fn ehlo_offers_what_there_is_and_no_more() {
     assert_eq!(client.say("HELO test").lines().count(), 1);
 
     let certificate = Certificate::new(&["localhost"]);
-    let (cert_file, key_file) = certificate.files();
     password(&postroom, "correct horse");
     postroom.configure(
-        listening(address)
-            .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
-            .set("listen.smtp.key_file", key_file.to_str().unwrap())
+        encrypting(address, &certificate)
             .set("listen.smtp.users.shop.password_file", "shop-password"),
     );
     service.reload();
@@ -480,10 +485,7 @@ fn from_another_machine_a_password_comes_behind_starttls_or_not_at_all() {
         return;
     };
     let certificate = Certificate::new(&["localhost"]);
-    let (cert_file, key_file) = certificate.files();
-    let postroom = listening(address)
-        .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
-        .set("listen.smtp.key_file", key_file.to_str().unwrap())
+    let postroom = encrypting(address, &certificate)
         .set("listen.smtp.users.shop.password_file", "shop-password")
         .build();
     password(&postroom, "correct horse");
@@ -509,11 +511,8 @@ fn from_another_machine_a_password_comes_behind_starttls_or_not_at_all() {
 #[test]
 fn a_client_that_speaks_tls_from_the_first_byte_or_trusts_nobody_harms_nobody() {
     let certificate = Certificate::new(&["localhost"]);
-    let (cert_file, key_file) = certificate.files();
     let address = free_address();
-    let postroom = listening(address)
-        .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
-        .set("listen.smtp.key_file", key_file.to_str().unwrap())
+    let postroom = encrypting(address, &certificate)
         .set("listen.smtp.timeout", "2s")
         .build();
     let service = Service::start(&postroom, address);
@@ -544,11 +543,8 @@ fn a_client_that_speaks_tls_from_the_first_byte_or_trusts_nobody_harms_nobody() 
 fn with_users_nobody_hands_anything_over_without_the_password() {
     const PASSWORD: &str = "correct horse battery";
     let certificate = Certificate::new(&["localhost"]);
-    let (cert_file, key_file) = certificate.files();
     let address = free_address();
-    let postroom = listening(address)
-        .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
-        .set("listen.smtp.key_file", key_file.to_str().unwrap())
+    let postroom = encrypting(address, &certificate)
         .set("listen.smtp.users.shop.password_file", "shop-password")
         .build();
     password(&postroom, PASSWORD);
@@ -782,11 +778,8 @@ with smtplib.SMTP("localhost", port) as smtp:
         return;
     }
     let certificate = Certificate::new(&["localhost"]);
-    let (cert_file, key_file) = certificate.files();
     let address = free_address();
-    let postroom = listening(address)
-        .set("listen.smtp.cert_file", cert_file.to_str().unwrap())
-        .set("listen.smtp.key_file", key_file.to_str().unwrap())
+    let postroom = encrypting(address, &certificate)
         .set("listen.smtp.users.shop.password_file", "shop-password")
         .build();
     password(&postroom, "correct horse");

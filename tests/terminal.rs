@@ -31,6 +31,18 @@ fn open(postroom: &Postroom, arguments: &[&str]) -> Terminal {
     terminal
 }
 
+/// It gives the terminal back, stands still, takes it again when it is woken, and leaves it in order.
+fn stands_and_comes_back(mut terminal: Terminal) {
+    terminal.wait_for(GIVEN_BACK);
+    terminal.wait_until_stopped();
+    terminal.signal(Signal::CONT);
+    terminal.wait_for(TAKEN);
+    terminal.wait_for("ben@example.com");
+    terminal.press("q");
+    terminal.wait_for(GIVEN_BACK);
+    assert!(terminal.wait().success());
+}
+
 #[test]
 fn a_signal_ends_the_console_at_once_and_the_terminal_is_as_before() {
     let (postroom, _server) = refused();
@@ -55,28 +67,15 @@ fn ctrl_z_stops_the_console_and_fg_shows_it_whole_again() {
     let (postroom, _server) = refused();
     let mut terminal = open(&postroom, &["console"]);
     terminal.press("\x1a");
-    terminal.wait_for(GIVEN_BACK);
-    terminal.wait_until_stopped();
-    terminal.signal(Signal::CONT);
-    terminal.wait_for(TAKEN);
-    terminal.wait_for("ben@example.com");
-    terminal.press("q");
-    terminal.wait_for(GIVEN_BACK);
-    assert!(terminal.wait().success());
+    stands_and_comes_back(terminal);
 }
 
 #[test]
 fn a_signal_to_stand_still_gives_the_terminal_back_first() {
     let (postroom, _server) = refused();
-    let mut terminal = open(&postroom, &["console"]);
+    let terminal = open(&postroom, &["console"]);
     terminal.signal(Signal::TSTP);
-    terminal.wait_for(GIVEN_BACK);
-    terminal.wait_until_stopped();
-    terminal.signal(Signal::CONT);
-    terminal.wait_for(TAKEN);
-    terminal.wait_for("ben@example.com");
-    terminal.press("q");
-    assert!(terminal.wait().success());
+    stands_and_comes_back(terminal);
 }
 
 #[test]

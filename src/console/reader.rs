@@ -173,6 +173,22 @@ mod tests {
         }
     }
 
+    /// A reader of such a source, what the source is asked, and the tickets that are answered.
+    fn slow(
+        go: mpsc::Receiver<()>,
+        stop: Option<mpsc::Sender<()>>,
+    ) -> (Reader, mpsc::Receiver<Question>, mpsc::Receiver<u64>) {
+        let (asked, questions) = mpsc::channel();
+        let stop = Arc::new(Mutex::new(stop));
+        let (deliver, answers) = mpsc::channel();
+        let reader = Reader::start(
+            "test",
+            Box::new(Slow { asked, go, stop }),
+            Box::new(move |ask, _| deliver.send(ask.ticket).unwrap()),
+        );
+        (reader.unwrap(), questions, answers)
+    }
+
     fn count(ticket: u64, exact: bool) -> Ask {
         Ask {
             ticket,
@@ -185,44 +201,20 @@ mod tests {
 
     #[test]
     fn a_newer_question_ends_an_older_one_of_its_sort() {
-        let (asked, questions) = mpsc::channel();
         let (go, gate) = mpsc::channel();
-        let source = Slow {
-            asked,
-            go: gate,
-            stop: Arc::new(Mutex::new(Some(go))),
-        };
-        let (deliver, answers) = mpsc::channel();
-        let reader = Reader::start(
-            "test",
-            Box::new(source),
-            Box::new(move |ask, answer| deliver.send((ask.ticket, answer)).unwrap()),
-        )
-        .unwrap();
+        let (reader, questions, answers) = slow(gate, Some(go));
         reader.ask(count(1, false));
         assert_eq!(questions.recv().unwrap(), count(1, false).question);
         reader.ask(count(2, true));
         assert_eq!(questions.recv().unwrap(), count(2, true).question);
         // The gate fell with the interruption, so the second is answered with an error that nobody caused: it is delivered.
-        assert_eq!(answers.recv().unwrap().0, 2);
+        assert_eq!(answers.recv().unwrap(), 2);
     }
 
     #[test]
     fn what_cannot_be_interrupted_does_not_keep_the_console_from_ending() {
-        let (asked, questions) = mpsc::channel();
         let (go, gate) = mpsc::channel();
-        let source = Slow {
-            asked,
-            go: gate,
-            stop: Arc::default(),
-        };
-        let (deliver, answers) = mpsc::channel();
-        let reader = Reader::start(
-            "test",
-            Box::new(source),
-            Box::new(move |ask, _| deliver.send(ask.ticket).unwrap()),
-        )
-        .unwrap();
+        let (reader, questions, answers) = slow(gate, None);
         reader.ask(count(1, true));
         questions.recv().unwrap();
         let (ended, end) = mpsc::channel();
@@ -238,20 +230,8 @@ mod tests {
 
     #[test]
     fn a_question_pushed_aside_by_a_more_urgent_one_is_still_answered() {
-        let (asked, questions) = mpsc::channel();
         let (go, gate) = mpsc::channel();
-        let source = Slow {
-            asked,
-            go: gate,
-            stop: Arc::new(Mutex::new(Some(go))),
-        };
-        let (deliver, answers) = mpsc::channel();
-        let reader = Reader::start(
-            "test",
-            Box::new(source),
-            Box::new(move |ask, _| deliver.send(ask.ticket).unwrap()),
-        )
-        .unwrap();
+        let (reader, questions, answers) = slow(gate, Some(go));
         reader.ask(count(1, false));
         questions.recv().unwrap();
         reader.ask(Ask {
