@@ -1,26 +1,26 @@
 //! One line of JSON → [`Submission`]: everything is checked here, so the store and the backends need not doubt it.
 
+mod address;
 mod body;
+mod digest;
 mod fields;
 mod mail;
+mod receiver;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use lettre::{Address, message::Mailbox};
+use lettre::Address;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Content, DisplayText, Failure, NewReceiver, Submission,
     template::{About, Templates},
 };
-use crate::suggest::did_you_mean;
-use body::Contents;
+use address::in_header;
 pub(crate) use body::is_language;
+use digest::digest;
 use fields::{Fields, Wrong};
+use receiver::receivers;
 
 pub use mail::{Envelope, addressees};
 
@@ -75,8 +75,6 @@ const KNOWN: &[&str] = &[
     "template",
     "context",
 ];
-const KNOWN_OF_RECEIVER: &[&str] = &["to", "user", "language", "backend", "metadata", "context"];
-
 /// Headers that Postroom writes, and those that would say something untrue: each receiver's message is addressed to that receiver alone.
 pub(crate) const OWN_HEADERS: &[&str] = &[
     "from",
@@ -386,181 +384,4 @@ fn headers(fields: &mut Fields) -> Result<Vec<(String, String)>, Wrong> {
         }
     }
     Ok(headers)
-}
-
-fn receivers(
-    fields: &mut Fields,
-    contents: &Contents,
-    mut templates: Option<&mut Templates>,
-    defaults: &SubmitDefaults,
-) -> Result<Vec<NewReceiver>, Wrong> {
-    const SHAPE: &str = "is a list of receivers, as in [{\"to\": \"april@example.com\"}]";
-    let all = match fields.take("receivers") {
-        Some(Value::Array(all)) if !all.is_empty() => all,
-        Some(Value::Array(_)) => {
-            return Err(fields.wrong("receivers", &format!("names nobody; it {SHAPE}")));
-        }
-        Some(_) => return Err(fields.wrong("receivers", SHAPE)),
-        None => return Err(fields.wrong("receivers", &format!("is missing; it {SHAPE}"))),
-    };
-    let mut receivers = Vec::with_capacity(all.len());
-    let mut seen = HashSet::with_capacity(all.len());
-    for (index, value) in all.into_iter().enumerate() {
-        let is_template = templates.is_some();
-        let (mut receiver, context) = receiver(value, index, contents, is_template, defaults)?;
-        let same = (
-            receiver.backend.clone(),
-            folded(&receiver.identity),
-            receiver.user.clone(),
-        );
-        if !seen.insert(same) {
-            continue;
-        }
-        if let Some(templates) = &mut templates {
-            let about = About {
-                to: Some(&receiver.identity),
-                name: receiver.name.as_deref(),
-                user: receiver.user.as_deref(),
-                context: context.as_ref(),
-            };
-            let rendered = templates.render(&receiver.language, &about);
-            receiver.rendered = Some(rendered.map_err(|why| fields.wrong("content", why))?);
-        }
-        receivers.push(receiver);
-    }
-    Ok(receivers)
-}
-
-/// An identity as it is compared: a domain has no case (RFC 5321 2.4), a local part may have.
-fn folded(identity: &str) -> String {
-    match identity.rsplit_once('@') {
-        Some((local, domain)) => format!("{local}@{}", domain.to_lowercase()),
-        None => identity.to_owned(),
-    }
-}
-
-fn receiver(
-    value: Value,
-    index: usize,
-    contents: &Contents,
-    template: bool,
-    defaults: &SubmitDefaults,
-) -> Result<(NewReceiver, Option<Map<String, Value>>), Wrong> {
-    let mut fields = Fields::new(value, format!("receivers[{index}]"), KNOWN_OF_RECEIVER)?;
-    let context = context(&mut fields, template)?;
-    let backend = match fields.line("backend")? {
-        Some(name) => name,
-        None => defaults.backend.clone().ok_or_else(|| {
-            let why = if defaults.backends.is_empty() {
-                "is missing, and no backend is configured; add one to the config file: [backends.email] with host = \"…\""
-            } else {
-                "is missing, and none is the default; name one here or in default_backend of the config file"
-            };
-            fields.wrong("backend", why)
-        })?,
-    };
-    let Some(facts) = defaults.backends.get(&backend) else {
-        let near = did_you_mean(&backend, defaults.backends.keys().map(String::as_str));
-        let near = if near.is_empty() {
-            "; a backend is a section [backends.NAME] of the config file"
-        } else {
-            &near
-        };
-        let why = format!("`{backend}` is not configured{near}");
-        return Err(fields.wrong("backend", &why));
-    };
-    if contents.from.is_none() && facts.mail && !facts.has_from {
-        let why = format!("is missing, and the backend `{backend}` has none either");
-        return Err(Wrong::at("from".to_owned(), &why));
-    }
-
-    let to = fields.line("to")?.unwrap_or_default();
-    if to.trim().is_empty() {
-        return Err(fields.wrong("to", "is missing: the address to deliver to"));
-    }
-    let (name, identity) = if facts.mail {
-        let to = mailbox(&to).map_err(|why| fields.wrong("to", why))?;
-        (to.name, to.email.to_string())
-    } else {
-        (None, to.trim().to_owned())
-    };
-    let wanted = fields.line("language")?;
-    let language = contents
-        .language(wanted.as_deref(), &defaults.language)
-        .ok_or_else(|| {
-            let wanted = wanted.as_deref().unwrap_or(&defaults.language);
-            let why = format!(
-                "there is no content in `{wanted}`, nor in the default language `{}`; there is {}",
-                defaults.language,
-                contents.languages()
-            );
-            fields.wrong("language", &why)
-        })?;
-    let receiver = NewReceiver {
-        identity,
-        name,
-        user: fields.line("user")?.filter(|user| !user.is_empty()),
-        language,
-        rendered: None,
-        backend,
-        metadata: metadata(&mut fields),
-    };
-    Ok((receiver, context))
-}
-
-const NO_ADDRESS: &str = "is no address; write april@example.com or April <april@example.com>, with quotes around a name that has a comma in it";
-
-/// An address for a header, kept as it was written.
-fn in_header(text: &str) -> Result<Mailbox, &'static str> {
-    match text.parse() {
-        Ok(mailbox) if !text.contains(char::is_control) => Ok(mailbox),
-        _ => Err(NO_ADDRESS),
-    }
-}
-
-/// An address with or without a display name; nothing else may stand in it.
-fn mailbox(text: &str) -> Result<Mailbox, &'static str> {
-    if text.contains(char::is_control) {
-        return Err(NO_ADDRESS);
-    }
-    // A quoted local part loses its quotes in lettre's mailboxes, not in its addresses.
-    let text = text.trim();
-    let bare = text.parse::<Address>().map(Mailbox::from);
-    let parsed = bare
-        .or_else(|_| text.parse::<Mailbox>())
-        .map_err(|_| NO_ADDRESS)?;
-    let name = parsed.name.filter(|name| !name.trim().is_empty());
-    Ok(Mailbox::new(name, parsed.email))
-}
-
-/// SHA-256 of the value with the members of every object in order of their names.
-fn digest(value: &Value) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    feed(&mut hash, value);
-    hash.finalize().into()
-}
-
-fn feed(hash: &mut Sha256, value: &Value) {
-    match value {
-        Value::Array(items) => {
-            hash.update("[");
-            for item in items {
-                feed(hash, item);
-                hash.update(",");
-            }
-            hash.update("]");
-        }
-        Value::Object(map) => {
-            let sorted: BTreeMap<_, _> = map.iter().collect();
-            hash.update("{");
-            for (name, item) in sorted {
-                hash.update(Value::from(name.as_str()).to_string());
-                hash.update(":");
-                feed(hash, item);
-                hash.update(",");
-            }
-            hash.update("}");
-        }
-        plain => hash.update(plain.to_string()),
-    }
 }

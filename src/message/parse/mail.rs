@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     NewReceiver, SubmissionError, SubmitDefaults,
+    address::folded,
     body::{is_language, subject_and_from, visible, with_crlf},
     fields::{Wrong, one_line},
-    folded,
 };
 use crate::{
     message::{
