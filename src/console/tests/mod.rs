@@ -6,6 +6,7 @@ mod attachments;
 mod causes;
 mod content;
 mod detail;
+mod export;
 mod filtering;
 mod jobs;
 mod looks;
