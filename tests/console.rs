@@ -326,6 +326,29 @@ fn what_has_not_gone_out_when_a_resend_is_stopped_is_held_and_nothing_is_sent_la
 }
 
 #[test]
+fn of_a_resend_that_is_stopped_each_receiver_is_told_once() {
+    // The server is about to refuse some when the stop comes, and does when others are held.
+    let script = Script::accept_all().on(
+        Phase::Rcpt,
+        Reply::reply(451, "4.7.1", "later").when_released(),
+    );
+    let (postroom, server) = stored(6, script);
+    let courier = courier(&postroom, &server);
+    let stop = Stop::default();
+    let outcome: Outcome = std::thread::scope(|threads| {
+        let resent =
+            threads.spawn(|| courier.carry_out(&resend(Target::Query(query(""))), &stop, &|_| {}));
+        assert!(server.wait_for(|ledger| ledger.met(Phase::Rcpt) > 0, SOON));
+        stop.stop();
+        postroom.wait_until("some are held", |postroom| postroom.count("is:held") > 0);
+        server.release();
+        resent.join().unwrap().unwrap()
+    });
+    let tried = outcome.tally.unwrap().tried();
+    assert_eq!(tried + outcome.held + outcome.left, 6, "{outcome:?}");
+}
+
+#[test]
 fn a_resend_that_rests_holds_nothing_and_goes_on_afterwards() {
     let answers = Arc::new(AtomicBool::new(false));
     let server_answers = Arc::clone(&answers);

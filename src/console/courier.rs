@@ -276,13 +276,12 @@ impl StoreCourier {
                 return Ok(outcome);
             }
         }
-        if stop.is_wanted() {
-            // Nothing more is claimed while what waits is held, which may take a while; what is held cannot be armed any more.
-            engine.iter().for_each(Engine::stop);
-            outcome.held = self.store.stop_job(job, &self.stopping(job))?;
-        }
+        // First what is under way gets its result: a receiver that was held meanwhile would be told twice.
         if let Some(engine) = engine {
             outcome.tally = Some(ended(engine, outcome.tally)?);
+        }
+        if stop.is_wanted() {
+            outcome.held = self.store.stop_job(job, &self.stopping(job))?;
         }
         outcome.left = reader.job_waiting(job)?;
         outcome.waiting = self.why_left(outcome.left)?;
