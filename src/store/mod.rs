@@ -34,6 +34,7 @@ mod health;
 mod import;
 mod ledger;
 mod lock;
+mod log;
 mod model;
 mod pace;
 mod plan;
@@ -322,6 +323,7 @@ fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connection), StoreE
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         conn.set_prepared_statement_cache_capacity(64);
         if !read_only {
+            conn.pragma_update(None, "wal_autocheckpoint", log::UNATTENDED)?;
             stay_readable(&path, &conn)?;
         }
         Ok(conn)

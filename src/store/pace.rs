@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// A transaction aims at this: others wait a little longer than that at worst.
-const AIM: Duration = Duration::from_millis(12);
+const AIM: Duration = Duration::from_millis(8);
 
 /// Whoever waits for the lock in another process looks several times meanwhile (see `wait_for_lock`).
 pub(super) const GAP: Duration = Duration::from_millis(2);
@@ -20,7 +20,7 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new() -> Self {
         Self {
-            rows: 100,
+            rows: 50,
             took: Duration::ZERO,
         }
     }
@@ -39,7 +39,7 @@ impl Pace {
     fn took(&mut self, took: Duration) {
         self.took = took;
         let aim = self.rows as f64 * AIM.as_secs_f64() / took.as_secs_f64().max(1e-6);
-        self.rows = (aim as usize).min(self.rows * 3 / 2).clamp(FEWEST, MOST);
+        self.rows = (aim as usize).min(self.rows * 2).clamp(FEWEST, MOST);
     }
 
     /// So long that others have the store four parts in five: for what is in no hurry.

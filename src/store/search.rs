@@ -11,7 +11,7 @@ use super::{Store, StoreError, error::explain};
 const TRIGRAMS: usize = 12;
 
 /// Pages that a merge writes at once: a few milliseconds of the write lock, as each has some thousand entries.
-const MERGED: i64 = 4;
+const MERGED: i64 = 1;
 
 /// How text is compared: lower case.
 pub(super) fn fold(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Store, StoreError, error::explain, pace::GAP};
 
 /// A step ends after this.
-const SLICE: Duration = Duration::from_millis(8);
+const SLICE: Duration = Duration::from_millis(5);
 
 /// Pages moved before the time is looked at.
 const PAGES: u32 = 16;
@@ -42,13 +42,13 @@ impl Store {
     pub fn give_back(&self) -> Result<(), StoreError> {
         let mut left = self.free_pages()?;
         while left > 0 {
-            let before = left;
+            let (before, began) = (left, Instant::now());
             left = self.vacuum_some()?;
             if left >= before {
                 // Others use the store faster than it can be made smaller.
                 break;
             }
-            std::thread::sleep(GAP);
+            std::thread::sleep(began.elapsed().max(GAP));
         }
         self.writer()
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))

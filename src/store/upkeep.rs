@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
@@ -10,72 +10,63 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Store, StoreError, connect, error::explain, pace::GAP, space::WORTH};
+use super::{
+    Store, StoreError,
+    log::{self, Mover},
+    pace::GAP,
+    space::WORTH,
+};
 
 /// Receivers a step: a few milliseconds of the write lock.
 const STEP: usize = 50;
 
 /// Steps of merging the text index that follow one of filling it: as much as filling calls for, on the average.
-const MERGES: u32 = 8;
+const MERGES: u32 = 16;
 
-/// From this many pages the log is moved.
-const LOG_PAGES: i64 = 2_000;
+/// How long it rests when there was nothing to do.
+const REST: Duration = Duration::from_millis(250);
 
-/// From this many pages the log is moved whole, while writers wait a moment: else one that never pauses would let it grow for ever.
-const LOG_PAGES_LIMIT: i64 = 8_000;
-
-/// A thread that looks after an open store until it is dropped.
+/// Threads that look after an open store until this is dropped.
 pub struct Upkeep {
-    stop: Option<Sender<()>>,
     busy: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// The log has a thread of its own: it grows while the other one makes room for those who are in a hurry.
+    _threads: [Thread; 2],
 }
 
 impl Upkeep {
     /// Starts it. While `busy` is set (by [`Upkeep::set_busy`]) it leaves the write lock to others nineteen parts in twenty.
     pub fn start(store: &Arc<Store>) -> Result<Self, StoreError> {
-        // The committing thread must not stop to move the log: this thread does it, on a connection of its own.
-        let (path, mut log) = connect(store.path(), false)?;
-        log.busy_handler(Some(wait_for_readers))
-            .and_then(|()| store.writer().pragma_update(None, "wal_autocheckpoint", 0))
-            .map_err(|error| explain(&path, error))?;
+        let mover = Arc::new(Mutex::new(Mover::new(store)?));
+        let move_log = move |all| {
+            let mover = mover.lock().unwrap_or_else(PoisonError::into_inner);
+            // What cannot be moved now is moved next time.
+            let _ = mover.step(all);
+        };
         let busy = Arc::new(AtomicBool::new(false));
-        let (stop, stopped) = mpsc::channel();
-        let (store, sending) = (Arc::clone(store), Arc::clone(&busy));
-        let thread = std::thread::Builder::new()
-            .name("upkeep".to_owned())
-            .spawn(move || {
-                let (mut pause, mut merging, mut shrinking) = (Duration::ZERO, true, false);
-                while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                    let began = Instant::now();
-                    let stored = store.store_some().unwrap_or(false);
-                    let added = store.index_some(STEP).unwrap_or(0) > 0;
-                    let merges = if added || merging { merge(&store) } else { 0 };
-                    let taken = merges < MERGES && store.unindex_some(STEP).unwrap_or(0) > 0;
-                    merging = taken || merges == MERGES;
-                    let shrank = shrinking || store.free_pages().is_ok_and(|free| free >= WORTH);
-                    shrinking = shrank && store.vacuum_some().is_ok_and(|left| left > 0);
-                    let took = began.elapsed().saturating_sub(GAP * merges);
-                    pause = match (
-                        stored || added || merging || shrank,
-                        sending.load(Ordering::Relaxed),
-                    ) {
-                        (false, _) => Duration::from_millis(250),
-                        (true, true) => took * 19,
-                        (true, false) => took.max(GAP),
-                    };
-                    // The file ends where its last page is when all of the log is in it.
-                    checkpoint(&log, shrank && !shrinking);
-                }
-            })
-            .map_err(|source| StoreError::Io {
-                path: "the upkeep thread".into(),
-                source: source.into(),
-            })?;
+        let mut work = Work {
+            store: Arc::clone(store),
+            busy: Arc::clone(&busy),
+            merging: true,
+            shrinking: false,
+        };
+        let log = {
+            let move_log = move_log.clone();
+            Thread::start("log", move || {
+                move_log(false);
+                log::EVERY
+            })?
+        };
+        let rest = Thread::start("upkeep", move || {
+            let (pause, shrank) = work.step();
+            if shrank {
+                // The file ends where its last page is when all of the log is in it.
+                move_log(true);
+            }
+            pause
+        })?;
         Ok(Self {
-            stop: Some(stop),
             busy,
-            thread: Some(thread),
+            _threads: [log, rest],
         })
     }
 
@@ -85,18 +76,81 @@ impl Upkeep {
     }
 }
 
-impl Drop for Upkeep {
+/// What is done in small steps: receivers of large messages, the text index, the file's size.
+struct Work {
+    store: Arc<Store>,
+    busy: Arc<AtomicBool>,
+    /// The text index has something to merge.
+    merging: bool,
+    /// The file is being made smaller.
+    shrinking: bool,
+}
+
+impl Work {
+    /// Does a little of each; returns how long to rest, and whether the file has just become as small as it can be.
+    fn step(&mut self) -> (Duration, bool) {
+        let store = &self.store;
+        let began = Instant::now();
+        let stored = store.store_some().unwrap_or(false);
+        let added = store.index_some(STEP).unwrap_or(0) > 0;
+        let merges = if added || self.merging {
+            merge(store)
+        } else {
+            0
+        };
+        let taken = merges < MERGES && store.unindex_some(STEP).unwrap_or(0) > 0;
+        self.merging = taken || merges == MERGES;
+        let shrank = self.shrinking || store.free_pages().is_ok_and(|free| free >= WORTH);
+        self.shrinking = shrank && store.vacuum_some().is_ok_and(|left| left > 0);
+        let took = began.elapsed().saturating_sub(GAP * merges);
+        let worked = stored || added || self.merging || shrank;
+        let pause = match (worked, self.busy.load(Ordering::Relaxed)) {
+            (false, _) => REST,
+            (true, true) => took * 19,
+            (true, false) => took.max(GAP),
+        };
+        (pause, shrank && !self.shrinking)
+    }
+}
+
+/// A thread that does something again and again, with a rest of the length it says between, until it is dropped.
+struct Thread {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Thread {
+    fn start(
+        name: &str,
+        mut work: impl FnMut() -> Duration + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let mut rest = Duration::ZERO;
+                while stopped.recv_timeout(rest) == Err(RecvTimeoutError::Timeout) {
+                    rest = work();
+                }
+            })
+            .map_err(|source| StoreError::Io {
+                path: format!("the thread {name}").into(),
+                source: source.into(),
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Thread {
     fn drop(&mut self) {
         self.stop.take();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
-}
-
-/// While the log is moved whole no writer gets in: a reader that takes its time, such as a backup, must not stop them for long.
-fn wait_for_readers(tries: i32) -> bool {
-    tries < 100 && super::wait_for_lock(tries)
 }
 
 /// Merges the text index in a few steps with gaps that let others in; returns how many there were to do.
@@ -111,28 +165,10 @@ fn merge(store: &Store) -> u32 {
     steps.count() as u32
 }
 
-/// Moves the log when it is long enough to be worth it, or when it is asked for. What cannot be done now is done next time.
-fn checkpoint(conn: &rusqlite::Connection, asked: bool) {
-    let pages = |mode: &str| {
-        conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-            row.get::<_, i64>(1)
-        })
-    };
-    let Ok(length) = conn.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
-        row.get::<_, i64>(1)
-    }) else {
-        return;
-    };
-    if (asked || length >= LOG_PAGES)
-        && pages("PASSIVE").is_ok_and(|length| length >= LOG_PAGES_LIMIT)
-    {
-        let _ = pages("RESTART");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::connect;
 
     #[test]
     fn a_long_reader_does_not_stop_the_writers_while_the_log_cannot_be_moved() {
