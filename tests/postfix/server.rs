@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, Permissions},
-    io::{BufRead as _, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
@@ -292,9 +292,10 @@ postlog unix-dgram n - n - 1 postlogd
         let log = self.path("log");
         let master = self.master.insert(master);
         let deadline = Instant::now() + SOON;
-        let stream = loop {
-            if let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports[0])) {
-                break stream;
+        // Who connects while the one before it is still ending is reset.
+        let greeting = loop {
+            if let Ok(greeting) = greeting(self.ports[0]) {
+                break greeting;
             }
             let ended = master.try_wait().unwrap();
             let waits = ended.is_none() && Instant::now() < deadline;
@@ -302,9 +303,6 @@ postlog unix-dgram n - n - 1 postlogd
             assert!(waits, "Postfix does not listen, {ended:?}: {}", log());
             thread::yield_now();
         };
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        let mut greeting = String::new();
-        BufReader::new(stream).read_line(&mut greeting).unwrap();
         assert!(greeting.starts_with("220 "), "{greeting}");
     }
 
@@ -347,6 +345,15 @@ fn lack() -> Option<String> {
         );
     }
     (!rustix::process::geteuid().is_root()).then(|| "Postfix starts as root only".to_owned())
+}
+
+/// What a server on this port says first.
+fn greeting(port: u16) -> io::Result<String> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(SOON))?;
+    let mut greeting = String::new();
+    BufReader::new(stream).read_line(&mut greeting)?;
+    Ok(greeting)
 }
 
 /// What a program printed; it must end well.
