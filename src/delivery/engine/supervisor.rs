@@ -203,7 +203,7 @@ impl Supervisor {
                     }
                 };
                 let (taken, rest) = claims.split_at(routed.taken);
-                lane.push(taken, routed.batches);
+                lane.push(taken, routed.batches)?;
                 if rest.is_empty() {
                     *rows = (2 * *rows).min(CLAIM);
                 } else {

@@ -235,10 +235,16 @@ impl Lane {
         Ok(vec![probe])
     }
 
-    /// Takes batches of claimed rows; `claims` has every receiver of them.
-    pub(super) fn push(&self, claims: &[Claim], batches: Vec<Batch>) {
+    /// Takes batches of claimed rows; `claims` has every receiver of them. What was claimed while the gate shut is let go: it would be tried though it is
+    /// shut.
+    pub(super) fn push(&self, claims: &[Claim], batches: Vec<Batch>) -> Result<(), StoreError> {
         let now = (self.clock)();
         let mut inner = self.inner();
+        if inner.stopping || !inner.gate.lets_pass() {
+            drop(inner);
+            let receivers: Vec<&Receiver> = claims.iter().map(|claim| &claim.receiver).collect();
+            return self.ledger.free(&receivers);
+        }
         for claim in claims {
             let hand = Hand {
                 standing: claim.standing,
@@ -252,6 +258,7 @@ impl Lane {
         inner.ready.extend(batches);
         drop(inner);
         self.changed.notify_all();
+        Ok(())
     }
 
     /// Whether another worker should be started; counts it as started.
@@ -499,5 +506,85 @@ impl Inner {
             self.hands.remove(&held(receiver));
         }
         batches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        delivery::{OnUnknown, Session, Trouble, router::Router, system_clock},
+        message::{BackendFacts, Failure, Message, Submission, SubmitDefaults},
+        store::{Store, engine::Engine},
+    };
+
+    /// A way that nobody gets to use.
+    struct Unused;
+
+    impl Backend for Unused {
+        fn connections(&self) -> usize {
+            1
+        }
+
+        fn batch_limit(&self, _: &Message) -> usize {
+            1
+        }
+
+        fn open(&self) -> Result<Box<dyn Session>, Trouble> {
+            panic!("nobody connects")
+        }
+
+        fn probe(&self) -> Result<String, Trouble> {
+            panic!("nobody asks")
+        }
+    }
+
+    #[test]
+    fn what_was_claimed_while_the_gate_shut_is_free_again_and_not_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
+        let clock = system_clock();
+        let now = clock();
+        let message = r#"{"type":"t","content":{"en":{"subject":"s","text":"t"}},"receivers":[{"to":"a@example.com"},{"to":"b@example.com"}]}"#;
+        let facts = BackendFacts {
+            mail: true,
+            has_from: true,
+        };
+        let defaults = SubmitDefaults {
+            backend: Some("email".to_owned()),
+            language: "en".to_owned(),
+            backends: [("email".to_owned(), facts)].into(),
+        };
+        let submission = Submission::parse(message, &defaults).unwrap();
+        store.submit(&[submission], now).unwrap();
+        let lease = Duration::from_secs(60);
+        let place = Engine::enter(&store, "deliver", "test".to_owned(), lease, now).unwrap();
+        let way = Way {
+            name: "email".to_owned(),
+            backend: Arc::new(Unused),
+            policy: Policy {
+                backoff: Vec::new(),
+                resend_limit: 0,
+                retry_permanent: false,
+                on_unknown: OnUnknown::Hold,
+            },
+            probe: Duration::from_secs(30),
+            rate: None,
+        };
+        let (ledger, scope) = (Arc::clone(place.ledger()), Scope::Always);
+        let lane = Lane::new(way, ledger, clock, scope, 1, Arc::new(Signal::default()));
+        lane.refresh(true).unwrap();
+        let claim = || store.claim(place.ledger().engine(), "email", scope, 10, now);
+        let claims = claim().unwrap();
+        assert_eq!(claims.len(), 2);
+
+        lane.trouble(None, &Trouble::of(Failure::default()));
+        let routed = Router::new(store.reader().unwrap())
+            .route(&claims, &Unused)
+            .unwrap();
+        lane.push(&claims, routed.batches).unwrap();
+
+        assert!(lane.is_idle() && !lane.hire());
+        assert_eq!(claim().unwrap().len(), 2, "others may have them");
     }
 }
