@@ -1,5 +1,6 @@
-//! `deliver` with every durability promise on, against the same SMTP session without a store and the same store without a session, side by side in
-//! one process. The second says what is left to win: a `deliver` cannot be faster than its store, however fast its session.
+//! `deliver` with every durability promise on, side by side in one process with the same SMTP session without a store, the same store without a
+//! session, and the session with a store that costs nothing but its flush: before each message one page is written and flushed, once for all
+//! connections that wait. The last says how much any store that keeps the promise could reach on this disk.
 //!
 //! `cargo bench --bench deliver` (or `-- 4` for four connections only) prints messages per second and the ratios at 1, 4 and 8 connections, for messages of 4 KiB to one recipient each. The
 //! sink is Postfix's `smtp-sink` where it is installed, else the mail server of the tests, on loopback. (The tests' server costs a third of what
@@ -7,7 +8,9 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    fs::File,
+    os::unix::fs::FileExt as _,
+    sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,7 @@ use postroom::{
     message::{Body, Content, Message, MessageId, Receiver, ReceiverId, Submission},
     store::Store,
 };
+use tempfile::TempDir;
 
 #[path = "support/letters.rs"]
 mod letters;
@@ -38,17 +42,18 @@ fn main() {
     let sink = Sink::start();
     println!("the sink: {}", sink.name());
     println!(
-        "{MESSAGES} messages of 4 KiB, one recipient each; medians of {ROUNDS} rounds, the three in turn"
+        "{MESSAGES} messages of 4 KiB, one recipient each; medians of {ROUNDS} rounds, the four in turn"
     );
     println!(
-        "{:>12} {:>14} {:>14} {:>14} {:>8} {:>8} {:>10}",
+        "{:>12} {:>14} {:>14} {:>14} {:>14} {:>8} {:>8} {:>10}",
         "connections",
         "session, msg/s",
         "store, msg/s",
+        "flush, msg/s",
         "deliver, msg/s",
         "ratio",
         "goal",
-        "at most"
+        "of flush"
     );
     for (connections, goal) in GOALS
         .into_iter()
@@ -60,21 +65,23 @@ fn main() {
         settings.max_messages = 100_000;
         let smtp: Arc<dyn Backend> = Arc::new(Smtp::new(settings).expect("settings"));
         let nothing: Arc<dyn Backend> = Arc::new(Nothing(connections));
-        let mut rounds: Vec<[f64; 3]> = (0..ROUNDS)
+        let mut rounds: Vec<[f64; 4]> = (0..ROUNDS)
             .map(|_| {
+                let log = Log::new();
                 [
-                    without_store(&smtp, connections),
+                    without_store(&smtp, connections, &|| {}),
                     with_store(&nothing),
+                    without_store(&smtp, connections, &|| log.flush()),
                     with_store(&smtp),
                 ]
             })
             .collect();
-        rounds.sort_by(|a, b| (a[2] / a[0]).total_cmp(&(b[2] / b[0])));
-        let [session, store, both] = rounds[ROUNDS / 2];
+        rounds.sort_by(|a, b| (a[3] / a[0]).total_cmp(&(b[3] / b[0])));
+        let [session, store, flush, both] = rounds[ROUNDS / 2];
         println!(
-            "{connections:>12} {session:>14.0} {store:>14.0} {both:>14.0} {:>8.2} {goal:>8.2} {:>10.2}",
+            "{connections:>12} {session:>14.0} {store:>14.0} {flush:>14.0} {both:>14.0} {:>8.2} {goal:>8.2} {:>10.2}",
             both / session,
-            store / session
+            both / flush
         );
     }
 }
@@ -116,8 +123,59 @@ impl Session for Nothing {
     }
 }
 
-/// A desk that says yes to everything.
-struct Bare<'a>(&'a Mutex<VecDeque<Batch>>);
+/// A file of as many pages as are written over and over again.
+struct Log {
+    _folder: TempDir,
+    file: File,
+    /// Pages asked for, pages flushed, and whether somebody flushes.
+    state: Mutex<(u64, u64, bool)>,
+    flushed: Condvar,
+}
+
+const PAGE: u64 = 4096;
+const PAGES: u64 = 1_000;
+
+impl Log {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = File::create_new(folder.path().join("log")).expect("a file");
+        file.write_all_at(&vec![1; (PAGE * PAGES) as usize], 0)
+            .and_then(|()| file.sync_all())
+            .expect("a log");
+        Self {
+            _folder: folder,
+            file,
+            state: Mutex::default(),
+            flushed: Condvar::new(),
+        }
+    }
+
+    /// Returns when a page that was written after this call began is on the disk.
+    fn flush(&self) {
+        let mut state = self.state.lock().expect("no panic");
+        state.0 += 1;
+        let mine = state.0;
+        while state.1 < mine {
+            if state.2 {
+                state = self.flushed.wait(state).expect("no panic");
+                continue;
+            }
+            state.2 = true;
+            let upto = state.0;
+            drop(state);
+            self.file
+                .write_all_at(&[2; PAGE as usize], upto % PAGES * PAGE)
+                .and_then(|()| self.file.sync_data())
+                .expect("flushed");
+            state = self.state.lock().expect("no panic");
+            (state.1, state.2) = (upto, false);
+            self.flushed.notify_all();
+        }
+    }
+}
+
+/// A desk that says yes to everything, after this.
+struct Bare<'a>(&'a Mutex<VecDeque<Batch>>, &'a (dyn Fn() + Sync));
 
 impl Desk for Bare<'_> {
     fn next(&mut self) -> Option<Batch> {
@@ -125,6 +183,7 @@ impl Desk for Bare<'_> {
     }
 
     fn arm(&mut self, _: &Batch, _: &[usize]) -> Result<(), NotArmed> {
+        (self.1)();
         Ok(())
     }
 
@@ -141,7 +200,7 @@ impl Desk for Bare<'_> {
     }
 }
 
-fn without_store(smtp: &Arc<dyn Backend>, connections: usize) -> f64 {
+fn without_store(smtp: &Arc<dyn Backend>, connections: usize, arm: &(dyn Fn() + Sync)) -> f64 {
     let batches: VecDeque<Batch> = (0..MESSAGES)
         .map(|n| Batch {
             message: Arc::new(Message {
@@ -181,7 +240,7 @@ fn without_store(smtp: &Arc<dyn Backend>, connections: usize) -> f64 {
         for _ in 0..connections {
             scope.spawn(|| {
                 let mut session = smtp.open().expect("a session");
-                while session.run(&mut Bare(&queue)).expect("no trouble") == Ended::Close {
+                while session.run(&mut Bare(&queue, arm)).expect("no trouble") == Ended::Close {
                     session = smtp.open().expect("a session");
                 }
             });
