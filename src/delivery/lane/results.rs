@@ -6,14 +6,14 @@ use std::{
 };
 
 use super::{
-    Heard, Lane,
+    Hand, Heard, Inner, Lane,
     breaker::{Gate, probe_wait, usual_wait},
     held, log,
 };
 use crate::{
     delivery::{Batch, Trouble},
     message::{Failure, Outcome, Receiver, ReceiverId, Report, State, Timestamp},
-    store::{ArmRequest, BackendState, Record, Scope, Settlement},
+    store::{ArmRequest, BackendState, Next, Record, Scope, Settlement},
 };
 
 /// A connection that could not be opened beside one that works lowers their number for this long.
@@ -28,6 +28,16 @@ enum How {
     TurnedAway,
     /// It had no part in it.
     Unheard,
+}
+
+/// What was before a result.
+struct Past {
+    /// The backend is down for this very reason already.
+    met: bool,
+    /// The receiver's last try was cancelled too.
+    cancelled: bool,
+    /// How long a message that was turned away waits.
+    wait: Option<Duration>,
 }
 
 impl Lane {
@@ -116,16 +126,7 @@ impl Lane {
 
     fn write_down(&self, receiver: &Receiver, report: Report, how: How) {
         let now = (self.clock)();
-        let met_before = match &report {
-            Report::Failed(Outcome::Backend, failure) => self.has_met(failure),
-            _ => false,
-        };
-        let wait = match how {
-            How::TurnedAway => usual_wait(self.last_wait(), self.way.probe, now),
-            How::Answered | How::Unheard => Duration::ZERO,
-        };
-        let cancelled_before = report.outcome() == Outcome::Cancelled
-            && self.last_outcome(receiver) == Some(Outcome::Cancelled);
+        let past = self.past(receiver, &report, how, now);
         let worked = how == How::Answered && self.inner().gate == Gate::Probing;
         if worked {
             // First in the store: a look at it in between must not shut the gate again.
@@ -140,7 +141,7 @@ impl Lane {
             Report::Failed(Outcome::Cancelled, failure) => {
                 broken = inner.streaks.lost(hand.message).then(|| failure.clone());
                 // Free again at once, but not for ever, whoever tried the last time.
-                let outcome = if cancelled_before {
+                let outcome = if past.cancelled {
                     Outcome::Temporary
                 } else {
                     Outcome::Cancelled
@@ -151,26 +152,12 @@ impl Lane {
         };
         let outcome = report.outcome();
         // A probe that failed as the one before did says nothing new in this receiver's history.
-        let nothing_new = met_before && hand.standing.state == State::FailedBackend;
-        let record = if nothing_new {
+        let record = if past.met && hand.standing.state == State::FailedBackend {
             Record::Nothing
         } else {
             Record::Attempt
         };
-        let jitter = inner.jitter.f64();
-        // What a pass makes due itself lies behind its start, also when the clock was set back meanwhile.
-        let reckoned = match self.scope {
-            Scope::DueAt(start) => now.max(start),
-            Scope::Always | Scope::Job(_) => now,
-        };
-        let mut next = self
-            .way
-            .policy
-            .next(&hand.standing, outcome, reckoned, jitter);
-        if how == How::TurnedAway {
-            // What the server cannot stand may be this message: the next probe is another one, if there is any.
-            next.due_at = Some(reckoned + wait);
-        }
+        let next = self.next(&mut inner, &hand, outcome, past.wait, now);
         match how {
             How::Answered => inner.heard = Heard::Answer,
             How::TurnedAway => inner.heard = Heard::Denial,
@@ -219,6 +206,44 @@ impl Lane {
         if idle || worked {
             self.supervisor.raise();
         }
+    }
+
+    /// What the store says of the tries before, as far as this result makes it matter.
+    fn past(&self, receiver: &Receiver, report: &Report, how: How, now: Timestamp) -> Past {
+        let outcome = report.outcome();
+        Past {
+            met: match report {
+                Report::Failed(Outcome::Backend, failure) => self.has_met(failure),
+                _ => false,
+            },
+            cancelled: outcome == Outcome::Cancelled
+                && self.last_outcome(receiver) == Some(Outcome::Cancelled),
+            wait: (how == How::TurnedAway)
+                .then(|| usual_wait(self.last_wait(), self.way.probe, now)),
+        }
+    }
+
+    /// What becomes of the row. `wait`: what the server cannot stand may be this message, so the next probe is another one, if there is any.
+    fn next(
+        &self,
+        inner: &mut Inner,
+        hand: &Hand,
+        outcome: Outcome,
+        wait: Option<Duration>,
+        now: Timestamp,
+    ) -> Next {
+        // What a pass makes due itself lies behind its start, also when the clock was set back meanwhile.
+        let reckoned = match self.scope {
+            Scope::DueAt(start) => now.max(start),
+            Scope::Always | Scope::Job(_) => now,
+        };
+        let jitter = inner.jitter.f64();
+        let policy = &self.way.policy;
+        let mut next = policy.next(&hand.standing, outcome, reckoned, jitter);
+        if let Some(wait) = wait {
+            next.due_at = Some(reckoned + wait);
+        }
+        next
     }
 
     /// A link was lost before the batch was armed.
