@@ -1,6 +1,6 @@
 //! What an arm and a result do to rows.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 
 use crate::{
     message::{CauseId, Failure, JobId, Outcome, ReceiverId, Report, State, Timestamp},
@@ -196,31 +196,43 @@ fn write_attempt(tx: &Connection, by: &str, settlement: &Settlement) -> rusqlite
         Report::Failed(_, failure) => (failure, None, failure.code, failure.enhanced.as_ref()),
     };
     let told = outcome != Outcome::Accepted;
-    tx.prepare_cached(
-        "INSERT INTO attempt (receiver_id, epoch, started_at, ended_at, outcome, code, enhanced, server, phase, error, traceback, transcript,
-                              reply, tried_by)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-         ON CONFLICT (receiver_id, epoch) DO UPDATE SET
-             ended_at = ?4, outcome = ?5, code = ?6, enhanced = ?7, server = ?8, phase = ?9, error = ?10, traceback = ?11, transcript = ?12,
-             reply = ?13
-         WHERE outcome IS NULL",
-    )?
-    .execute(params![
-        settlement.receiver.0,
-        settlement.epoch,
-        millis(settlement.started_at),
-        millis(settlement.ended_at.max(settlement.started_at)),
-        outcome.name(),
-        code,
-        enhanced,
-        failure.server,
-        failure.phase,
+    let ended_at = millis(settlement.ended_at.max(settlement.started_at));
+    let started_at = millis(settlement.started_at);
+    let (error, traceback) = (
         told.then_some(&failure.error),
         told.then_some(&failure.traceback),
-        failure.transcript,
-        reply,
-        by,
-    ])?;
+    );
+    let values: [&dyn ToSql; 14] = [
+        &settlement.receiver.0,
+        &settlement.epoch,
+        &ended_at,
+        &outcome.name(),
+        &code,
+        &enhanced,
+        &failure.server,
+        &failure.phase,
+        &error,
+        &traceback,
+        &failure.transcript,
+        &reply,
+        &started_at,
+        &by,
+    ];
+    let ended = tx
+        .prepare_cached(
+            "UPDATE attempt SET ended_at = ?3, outcome = ?4, code = ?5, enhanced = ?6, server = ?7, phase = ?8, error = ?9, traceback = ?10,
+                                transcript = ?11, reply = ?12
+             WHERE receiver_id = ?1 AND epoch = ?2 AND outcome IS NULL",
+        )?
+        .execute(&values[..12])?;
+    if ended == 0 {
+        tx.prepare_cached(
+            "INSERT INTO attempt (receiver_id, epoch, ended_at, outcome, code, enhanced, server, phase, error, traceback, transcript, reply,
+                                  started_at, tried_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING",
+        )?
+        .execute(&values[..])?;
+    }
     Ok(())
 }
 
