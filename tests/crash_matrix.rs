@@ -6,13 +6,27 @@
 
 mod support;
 
-use std::{env, fs};
+use std::{
+    env, fs,
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc::channel,
+    },
+    thread,
+};
 
+use chrono::Utc;
 use fastrand::Rng;
-use postroom::demo::server::{Action, Phase, Script, Server};
+use postroom::{
+    demo::server::{Action, Phase, Script, Server},
+    store::Store,
+};
 use serde_json::Value;
 use support::{
-    Postroom, Running, Setup, Summary, assert_explained, message, raw_message, several, skipped,
+    Postroom, Running, SOON, Setup, Summary, assert_explained, lengthen_the_log, message,
+    raw_message, receiver, several, skipped, submission,
 };
 
 /// Where a process can be killed (`src/fail.rs`), and how often it comes there at least while it sends what one round stores.
@@ -25,6 +39,13 @@ const POINTS: [(&str, u64); 8] = [
     ("before the body", 12),
     ("after the dot", 12),
     ("after the reply", 12),
+];
+
+/// Where a process can be killed while it moves a long log into the file, and how often it comes there before the log begins anew.
+const MOVING: [(&str, u64); 3] = [
+    ("while the log is moved", 2),
+    ("before the log begins anew", 1),
+    ("after the log began anew", 1),
 ];
 
 /// Kills over all tests here.
@@ -96,7 +117,7 @@ fn can_be_killed() -> bool {
 #[test]
 fn only_builds_with_debug_assertions_have_points_to_be_killed_at() {
     let program = fs::read(env!("CARGO_BIN_EXE_postroom")).unwrap();
-    let names = POINTS.map(|(point, _)| point).into_iter();
+    let names = POINTS.iter().chain(&MOVING).map(|(point, _)| *point);
     for name in names.chain(["POSTROOM_KILL_AT"]) {
         let is_there = memchr::memmem::find(&program, name.as_bytes()).is_some();
         assert_eq!(is_there, cfg!(debug_assertions), "{name}");
@@ -145,6 +166,84 @@ fn two_processes_killed_at_every_point_under_hold_lose_nothing_and_send_nobody_a
 #[test]
 fn two_processes_killed_at_every_point_under_resend_explain_every_copy() {
     matrix("resend", 2, 2);
+}
+
+#[test]
+fn killed_while_it_moves_the_log_beside_one_that_writes_it_loses_nothing() {
+    if !can_be_killed() {
+        return;
+    }
+    let path = Arc::new(OnceLock::<PathBuf>::new());
+    let first = Arc::new(AtomicBool::new(false));
+    let (begin, begun) = channel();
+    let script = {
+        let (path, first) = (Arc::clone(&path), Arc::clone(&first));
+        // The first message of a round makes the log long, and gets no answer: the process cannot end before it is killed.
+        Script::accept_all().by(move |event| {
+            let is_first = event.phase == Phase::Dot && first.swap(false, Ordering::Relaxed);
+            is_first.then(|| {
+                begin.send(()).unwrap();
+                lengthen_the_log(path.get().unwrap());
+                Action::vanish().and_stall()
+            })
+        })
+    };
+    let server = Server::start(script).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.on_unknown", "hold")
+        .set("backends.email.connections", 4)
+        .build();
+    path.set(postroom.store_path()).unwrap();
+    let beside = Store::open(&postroom.store_path()).unwrap();
+    let mut stored = 0;
+    let points = MOVING
+        .iter()
+        .flat_map(|(point, times)| (1..=*times).map(move |time| format!("{point}:{time}")));
+    let rounds = kills().div_ceil(28);
+    for (round, at) in points.cycle().take(rounds).enumerate() {
+        stored += postroom.submit(&several(&format!("r{round}."), 20)).len();
+        beside.trim_log().unwrap();
+        first.store(true, Ordering::Relaxed);
+        let deliver = &mut postroom.command(&["deliver"]);
+        let deliver = Running::spawn(deliver.env("POSTROOM_KILL_AT", &at));
+        begun.recv_timeout(SOON).unwrap();
+        let ended = AtomicBool::new(false);
+        let written = thread::scope(|scope| {
+            let writing = scope.spawn(|| {
+                // Not so many that this process moves the log itself.
+                let letters = (0..300).take_while(|_| !ended.load(Ordering::Relaxed));
+                let receipts = letters.flat_map(|n| {
+                    let to = vec![receiver("email", format!("b{round}.{n}@example.com"))];
+                    let letter = submission("note", "Beside".to_owned(), "Hello.".to_owned(), to);
+                    beside.submit(&[letter], Utc::now()).unwrap()
+                });
+                receipts.count()
+            });
+            let ran = deliver.wait();
+            ended.store(true, Ordering::Relaxed);
+            assert!(ran.was_killed(), "{at}: {ran:?}");
+            writing.join().unwrap()
+        });
+        println!("{at}: {written} written beside");
+        stored += written;
+        let check = postroom.run(&["check"]);
+        let wrong = check
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("WRONG"));
+        for line in wrong {
+            // The lock of the dead, which the next one removes.
+            assert!(line.contains("leftovers"), "{at}: {check:?}");
+        }
+    }
+    assert!((0..6).any(|_| postroom.deliver() == Summary::default()));
+    postroom.run(&["check"]).ok();
+    let books = assert_explained(&postroom, &server, 1);
+    println!("log: {rounds} kills, nobody lost, {books:?}");
+    assert_eq!(books.receivers, stored);
+    assert!(books.in_doubt >= rounds, "{books:?}");
+    assert_eq!(postroom.locks(), [""; 0], "the dead have left their locks");
 }
 
 #[test]

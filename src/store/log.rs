@@ -13,6 +13,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::{Store, StoreError, connect, error::explain};
+use crate::fail;
 
 /// From this many pages not moved yet it is worth while.
 const WORTH: i64 = 2_000;
@@ -61,7 +62,9 @@ impl Mover {
         if log.length >= LONG {
             // What was written meanwhile, so that next to nothing is left to be moved and flushed while writers wait.
             self.move_some()?;
+            fail::point("before the log begins anew");
             self.checkpoint("RESTART")?;
+            fail::point("after the log began anew");
         }
         Ok(())
     }
@@ -70,6 +73,7 @@ impl Mover {
     /// anew, let writers wait for it.
     fn move_some(&self) -> rusqlite::Result<Log> {
         let log = self.checkpoint("PASSIVE")?;
+        fail::point("while the log is moved");
         // It is flushed again by SQLite before the log is given up.
         let _ = self.file.sync_data();
         Ok(log)

@@ -22,27 +22,38 @@ use postroom::{
     demo::server::{Action, Phase, Script, Server},
     message::Outcome,
     query::{Context, Query},
-    store::{Anchor, Store},
+    store::{Anchor, Reader, Store},
 };
 use rusqlite::Connection;
 use shim::Disk;
-use support::{Postroom, Running, SOON, Setup, Signal, Summary, assert_explained, several};
+use support::{
+    Postroom, Running, SOON, Setup, Signal, Summary, assert_explained, lengthen_the_log, several,
+};
 
 fn cuts() -> usize {
     let told = env::var("POSTROOM_CUTS").ok();
     told.map_or(16, |told| told.parse().unwrap())
 }
 
-/// Where the power may go, beside nowhere in particular (`src/fail.rs`).
-const POINTS: [&str; 8] = [
-    "before a commit",
-    "after a commit",
-    "before another commit",
-    "after another commit",
-    "before the arm",
-    "before the body",
-    "after the dot",
-    "after the reply",
+/// Where the power may go, beside nowhere in particular (`src/fail.rs`), and up to which time the process is there.
+const POINTS: [(&str, u64); 8] = [
+    ("before a commit", 7),
+    ("after a commit", 7),
+    ("before another commit", 7),
+    ("after another commit", 7),
+    ("before the arm", 7),
+    ("before the body", 7),
+    ("after the dot", 7),
+    ("after the reply", 7),
+];
+
+/// The same while a long log is moved into the file, and soon after.
+const MOVING: [(&str, u64); 5] = [
+    ("after the log began anew", 1),
+    ("after a commit", 12),
+    ("while the log is moved", 2),
+    ("before the log begins anew", 1),
+    ("before a commit", 12),
 ];
 
 /// Who was seen to be Sent by somebody who looked.
@@ -66,7 +77,15 @@ impl Witness {
     }
 }
 
-fn cut_the_power(test: &str, on_unknown: &str, most: usize) {
+/// What there is to do when the power goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Short,
+    /// A log that is moved into the file and begins anew.
+    Long,
+}
+
+fn cut_the_power(test: &str, log: Log, on_unknown: &str, most: usize) {
     let witness = Arc::new(Witness::default());
     let looking = Arc::clone(&witness);
     let server = Server::start(Script::accept_all().by(move |event| {
@@ -86,18 +105,26 @@ fn cut_the_power(test: &str, on_unknown: &str, most: usize) {
         return;
     };
     let mut rng = Rng::with_seed(7);
-    for cut in 0..cuts() {
+    // A long log is copied whole at every sync.
+    let (cuts, points, writes) = match log {
+        Log::Short => (cuts(), &POINTS[..], 400),
+        Log::Long => (cuts().div_ceil(4), &MOVING[..], 9_500),
+    };
+    for cut in 0..cuts {
         postroom.submit(&several(&format!("m{cut}."), 12));
+        let onlooker = (log == Log::Long).then(|| long_log(&postroom));
         disk.sync();
         // At one of the points, or instead of any write or sync.
         let (fault, at) = if cut % 2 == 0 {
-            let point = POINTS[cut / 2 % POINTS.len()];
-            ("POSTROOM_KILL_AT", format!("{point}:{}", rng.u64(1..8)))
+            let (point, times) = points[cut / 2 % points.len()];
+            let at = format!("{point}:{}", rng.u64(1..=times));
+            ("POSTROOM_KILL_AT", at)
         } else {
-            ("POSTROOM_DISK_FAIL", format!("KILL:{}", rng.u64(1..400)))
+            ("POSTROOM_DISK_FAIL", format!("KILL:{}", rng.u64(1..writes)))
         };
         let deliver = &mut disk.command(&["deliver"]);
         Running::spawn(deliver.env(fault, &at)).wait();
+        drop(onlooker);
         // Nobody looks while the power goes.
         let seen = witness.seen.lock().unwrap();
         disk.cut(&mut rng);
@@ -114,16 +141,31 @@ fn cut_the_power(test: &str, on_unknown: &str, most: usize) {
     assert!(!witness.seen.lock().unwrap().is_empty());
 }
 
+/// Makes the log long. As long as the one who looks on is there it stays so.
+fn long_log(postroom: &Postroom) -> Reader {
+    let store = Store::open_read_only(&postroom.store_path()).unwrap();
+    let onlooker = store.reader().unwrap();
+    onlooker.counts().unwrap();
+    lengthen_the_log(&postroom.store_path());
+    onlooker
+}
+
+#[test]
+fn when_the_power_goes_while_the_log_is_moved_sent_is_still_sent_and_nobody_gets_anything_twice() {
+    let test = "when_the_power_goes_while_the_log_is_moved_sent_is_still_sent_and_nobody_gets_anything_twice";
+    cut_the_power(test, Log::Long, "hold", 1);
+}
+
 #[test]
 fn after_a_power_cut_sent_is_still_sent_and_under_hold_nobody_gets_anything_twice() {
     let test = "after_a_power_cut_sent_is_still_sent_and_under_hold_nobody_gets_anything_twice";
-    cut_the_power(test, "hold", 1);
+    cut_the_power(test, Log::Short, "hold", 1);
 }
 
 #[test]
 fn after_a_power_cut_under_resend_every_copy_is_explained() {
     let test = "after_a_power_cut_under_resend_every_copy_is_explained";
-    cut_the_power(test, "resend", 2);
+    cut_the_power(test, Log::Short, "resend", 2);
 }
 
 #[test]
@@ -143,7 +185,7 @@ fn what_got_a_receipt_is_there_after_a_power_cut() {
         // As long as somebody looks on, the log is not moved into the file, and synced, when a process ends.
         let onlooker = Store::open_read_only(&postroom.store_path()).unwrap();
         onlooker.reader().unwrap().counts().unwrap();
-        let point = POINTS[2 + cut % 2];
+        let (point, _) = POINTS[2 + cut % 2];
         let submit = &mut disk.command(&["submit", file.to_str().unwrap()]);
         let at = format!("{point}:{}", rng.u64(1..6));
         let ran = Running::spawn(submit.env("POSTROOM_KILL_AT", at)).wait();

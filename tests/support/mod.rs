@@ -41,6 +41,7 @@ use postroom::{
     query::Query,
     store::{Anchor, Detail, Store},
 };
+use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -341,6 +342,16 @@ fn receivers(to: &[&str]) -> Vec<Value> {
     to.iter()
         .map(|to| json!({ "to": to, "user": to.split('@').next() }))
         .collect()
+}
+
+/// Makes a store's log so long that who looks after it has it begin anew, and leaves moving it to them.
+pub fn lengthen_the_log(store: &Path) {
+    let conn = Connection::open(store).unwrap();
+    conn.busy_timeout(SOON).unwrap();
+    conn.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    let long = "INSERT INTO audit (id, at, who, action, target, count) VALUES (-1, 0, 'test', '', hex(randomblob(18000000)), 0) \
+                ON CONFLICT (id) DO UPDATE SET target = excluded.target";
+    conn.execute(long, []).unwrap();
 }
 
 /// A server that answers no body before it is told to, and one connection to it: whoever is being sent stays so.
