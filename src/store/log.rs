@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, InterruptHandle, config::DbConfig};
 
 use super::{Store, StoreError, connect, error::explain};
 use crate::fail;
@@ -52,6 +52,11 @@ impl Mover {
         Ok(Self { conn, file })
     }
 
+    /// Ends what is being moved; it is moved next time.
+    pub(super) fn interrupt_handle(&self) -> InterruptHandle {
+        self.conn.get_interrupt_handle()
+    }
+
     /// Moves what is worth it, or all there is when that is asked for. What cannot be done now is done next time.
     pub(super) fn step(&self, asked: bool) -> rusqlite::Result<()> {
         let log = self.checkpoint("NOOP")?;
@@ -80,14 +85,26 @@ impl Mover {
     }
 
     fn checkpoint(&self, mode: &str) -> rusqlite::Result<Log> {
-        self.conn
-            .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-                Ok(Log {
-                    length: row.get(1)?,
-                    moved: row.get(2)?,
-                })
-            })
+        checkpoint(&self.conn, mode)
     }
+}
+
+/// Whoever closes a store last moves its log and takes it away. Where that would take long it is left as it is, for who opens the store next: it is as
+/// safe there.
+pub(super) fn leave(store: &Store) {
+    let conn = store.writer();
+    let long = checkpoint(&conn, "NOOP").is_ok_and(|log| log.length - log.moved > UNATTENDED);
+    // Where that is refused it is moved.
+    let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, long);
+}
+
+fn checkpoint(conn: &Connection, mode: &str) -> rusqlite::Result<Log> {
+    conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+        Ok(Log {
+            length: row.get(1)?,
+            moved: row.get(2)?,
+        })
+    })
 }
 
 /// The file, opened once in this process and for good. Whoever closes a file loses all the locks that the process has on it, SQLite's among them

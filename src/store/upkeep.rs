@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rusqlite::InterruptHandle;
+
 use super::{
     Store, StoreError,
     log::{self, Mover},
@@ -28,15 +30,19 @@ const REST: Duration = Duration::from_millis(250);
 
 /// Threads that look after an open store until this is dropped.
 pub struct Upkeep {
+    store: Arc<Store>,
     busy: Arc<AtomicBool>,
+    moving: InterruptHandle,
     /// The log has a thread of its own: it grows while the other one makes room for those who are in a hurry.
-    _threads: [Thread; 2],
+    threads: [Thread; 2],
 }
 
 impl Upkeep {
     /// Starts it. While `busy` is set (by [`Upkeep::set_busy`]) it leaves the write lock to others nineteen parts in twenty.
     pub fn start(store: &Arc<Store>) -> Result<Self, StoreError> {
-        let mover = Arc::new(Mutex::new(Mover::new(store)?));
+        let mover = Mover::new(store)?;
+        let moving = mover.interrupt_handle();
+        let mover = Arc::new(Mutex::new(mover));
         let move_log = move |all| {
             let mover = mover.lock().unwrap_or_else(PoisonError::into_inner);
             // What cannot be moved now is moved next time.
@@ -65,14 +71,30 @@ impl Upkeep {
             pause
         })?;
         Ok(Self {
+            store: Arc::clone(store),
             busy,
-            _threads: [log, rest],
+            moving,
+            threads: [log, rest],
         })
     }
 
     /// Says whether somebody is in a hurry.
     pub fn set_busy(&self, busy: bool) {
         self.busy.store(busy, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        for thread in &mut self.threads {
+            thread.stop.take();
+        }
+        // A log that grew long beside a reader takes its time, and whoever ends is in a hurry. Said again and again: between two statements nobody hears it.
+        while self.threads.iter().any(Thread::is_at_work) {
+            self.moving.interrupt();
+            std::thread::sleep(GAP);
+        }
+        log::leave(&self.store);
     }
 }
 
@@ -142,6 +164,12 @@ impl Thread {
             thread: Some(thread),
         })
     }
+
+    fn is_at_work(&self) -> bool {
+        self.thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+    }
 }
 
 impl Drop for Thread {
@@ -167,6 +195,10 @@ fn merge(store: &Store) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use rusqlite::config::DbConfig;
+
     use super::*;
     use crate::store::connect;
 
@@ -202,5 +234,63 @@ mod tests {
         );
         assert_eq!(look(), 0);
         drop(upkeep);
+    }
+
+    const ADD: &str = "INSERT INTO content (hash, subject, codec, body) VALUES (randomblob(32), '', 0, zeroblob(?))";
+
+    /// A store whose log is too long to be moved in a moment, since somebody was reading.
+    fn with_a_long_log(folder: &Path) -> Arc<Store> {
+        let store = Arc::new(Store::create(&folder.join("postroom.db")).unwrap());
+        let upkeep = Upkeep::start(&store).unwrap();
+        let (_, reader) = connect(store.path(), true).unwrap();
+        let snapshot = reader.unchecked_transaction().unwrap();
+        let look = "SELECT count(*) FROM content";
+        let contents: i64 = snapshot.query_row(look, [], |row| row.get(0)).unwrap();
+        assert_eq!(contents, 0);
+        let bytes = 5 * log::UNATTENDED * 4_096;
+        store.write(|tx| tx.execute(ADD, [bytes])).unwrap();
+        drop(upkeep);
+        store
+    }
+
+    #[test]
+    fn a_long_log_keeps_nobody_from_ending_and_the_next_one_finds_it_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = with_a_long_log(folder.path());
+        let path = store.path().to_owned();
+        let pages = |mode: &str| -> (i64, i64) {
+            let conn = rusqlite::Connection::open(&path).unwrap();
+            let pages = conn
+                .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+                    Ok((row.get(1)?, row.get(2)?))
+                })
+                .unwrap();
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+                .unwrap();
+            pages
+        };
+        let upkeep = Upkeep::start(&store).unwrap();
+        let until = Instant::now() + Duration::from_secs(60);
+        while path.metadata().unwrap().len() < 8 << 20 {
+            assert!(Instant::now() < until, "nobody moves the log");
+            std::thread::yield_now();
+        }
+        drop(upkeep);
+        let left = pages("NOOP");
+        assert!(
+            left.0 > log::UNATTENDED && left.1 == 0,
+            "it was waited for: {left:?}"
+        );
+        drop(store);
+        assert_eq!(pages("NOOP"), left, "it was waited for at the end");
+
+        let store = Store::open(&path).unwrap();
+        let body = "SELECT length(body) FROM content";
+        let bytes = store
+            .reader()
+            .unwrap()
+            .run(|conn| conn.query_row(body, [], |row| row.get::<_, i64>(0)))
+            .unwrap();
+        assert_eq!(bytes, 5 * log::UNATTENDED * 4_096);
     }
 }
