@@ -826,3 +826,43 @@ fn every_command_teaches_with_examples() {
     let version = postroom.run(&["--version"]).ok().stdout;
     assert!(version.contains(&format!("(schema {SCHEMA})")), "{version}");
 }
+
+#[test]
+fn a_command_whose_reader_has_seen_enough_ends_without_a_word_and_with_its_own_exit_code() {
+    let postroom = three();
+    postroom.run(&["backend", "disk", "pause"]).ok();
+    let lines = postroom.folder().join("lines.jsonl");
+    std::fs::write(&lines, message("m", "t", &["x@example.com"]).to_string()).unwrap();
+    for (arguments, code) in [
+        (&["list"][..], 0),
+        (&["check"], 0),
+        (&["check", "--format", "json"], 0),
+        (&["status"], 1),
+        (&["status", "--format", "json"], 1),
+        (&["preview", lines.to_str().unwrap()], 0),
+        (&["resend", "--all", "--dry-run"], 0),
+        (&["resend", "--all", "--yes"], 0),
+        (&["backend", "disk", "resume"], 0),
+        (&["deliver", "--format", "json"], 0),
+        (&["deliver"], 0),
+        (&["delete-receivers", "0", "--dry-run"], 0),
+    ] {
+        // The reader is gone before the command begins.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = postroom.command(arguments);
+        command.stdin(std::process::Stdio::null()).stdout(writer);
+        let ran = command.output().unwrap();
+        let told = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(
+            (ran.status.code(), told.as_str()),
+            (Some(code), ""),
+            "{arguments:?}"
+        );
+    }
+    assert_eq!(
+        postroom.count("status:sent"),
+        3,
+        "what was asked for was done"
+    );
+}

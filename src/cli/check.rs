@@ -10,7 +10,7 @@ use super::{
     Exit,
     console::looks,
     context::Globals,
-    output::{Format, json_line, local},
+    output::{Format, heard, json_line, local},
     progress::progress,
     ways::{listening, way},
 };
@@ -57,10 +57,10 @@ impl Told {
             Err(why) => (None, "-", format!("not looked at, since {why}")),
         };
         self.wrong |= ok == Some(false);
-        let mut out = io::stdout().lock();
+        let mut line = Vec::new();
         match self.format {
             Format::Json => json_line(
-                &mut out,
+                &mut line,
                 &PointJson {
                     check,
                     ok,
@@ -69,12 +69,14 @@ impl Told {
             )?,
             Format::Text => {
                 writeln!(
-                    out,
+                    line,
                     "{word:<5}  {check:<12}  {}",
                     DisplayText::line(&message)
                 )?;
             }
         }
+        // Who reads no further is told by the exit code.
+        heard(io::stdout().lock().write_all(&line))?;
         Ok(())
     }
 }

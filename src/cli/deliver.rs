@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{self, Write as _};
 
 use clap::ValueEnum;
 
@@ -7,7 +7,7 @@ use super::{
     backend::states,
     context::Globals,
     engine::{Foreground, stopping},
-    output::{json_line, say, tell},
+    output::{heard, json_line, say, tell},
     progress::progress,
     ways::{limits, ways},
 };
@@ -72,7 +72,11 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         }
     }
     match args.format {
-        Format::Json => json_line(io::stdout().lock(), &tally)?,
+        Format::Json => {
+            let mut line = Vec::new();
+            json_line(&mut line, &tally)?;
+            heard(io::stdout().lock().write_all(&line))?;
+        }
         Format::Text => say(&words(&tally))?,
     }
     Ok(u8::from(stopped))

@@ -124,6 +124,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Show(_)
             | Command::Causes(_)
             | Command::Audit(_)
+            | Command::Preview(_)
             | Command::Backend(_)
             | Command::Completions(_)
             | Command::Man(_),

@@ -11,7 +11,19 @@ use crate::message::{DisplayText, Timestamp, is_dangerous};
 
 /// Writes a line for people to stdout, made harmless. `println!` would panic where nobody listens or the disk is full.
 pub(super) fn say(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{}", DisplayText::lines(line))
+    heard(writeln!(
+        io::stdout().lock(),
+        "{}",
+        DisplayText::lines(line)
+    ))
+}
+
+/// Of what was to be said that nobody listens any more is no failure: what was done is done, and the exit code says how it went.
+pub(super) fn heard(said: io::Result<()>) -> io::Result<()> {
+    said.or_else(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// Writes a line to stderr, made harmless. When nobody listens there is nobody to tell.

@@ -11,7 +11,7 @@ use super::{
     Exit,
     backend::{BackendJson, State, cells, states, table},
     context::Globals,
-    output::{Format, json_line, local, receivers, utc, wait},
+    output::{Format, heard, json_line, local, receivers, utc, wait},
 };
 use crate::{
     config,
@@ -119,7 +119,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
         Format::Json => json_line(&mut said, &seen.json(level, &problems))?,
         Format::Text => seen.text(&mut said, level, &problems)?,
     }
-    io::stdout().lock().write_all(&said)?;
+    heard(io::stdout().lock().write_all(&said))?;
     Ok(level as u8)
 }
 
