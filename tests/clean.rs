@@ -212,7 +212,7 @@ fn a_delete_says_first_by_status_what_goes_and_what_will_never_be_sent() {
     let ran = postroom.run(&["delete", "--id", "3,77", "--yes"]).ok();
     assert!(
         ran.stdout
-            .contains("deleted 1 receiver (1 Not sent); 1 of the numbers does not exist"),
+            .contains("deleted 1 receiver (1 Not sent); 77 does not exist"),
         "{ran:?}"
     );
     assert_eq!(postroom.deliver().sent, 0);

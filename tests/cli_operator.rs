@@ -374,9 +374,9 @@ fn numbers_of_which_none_exists_are_a_failure() {
         let ran = postroom.run(&[&["resend"], arguments].concat()).exit(1);
         assert!(ran.stderr.contains("postroom list"), "{ran:?}");
         let which = if arguments[1] == "77" {
-            "no receiver 77"
+            "there is no receiver 77:"
         } else {
-            "2 numbers"
+            "there are no receivers 77 and 78:"
         };
         assert!(ran.stderr.contains(which), "{ran:?}");
         assert_eq!(ran.stdout, "");
@@ -385,7 +385,17 @@ fn numbers_of_which_none_exists_are_a_failure() {
         .run(&["resend", "--dry-run", "--id", "1,77,78"])
         .ok();
     assert!(
-        ran.stdout.contains("2 of the numbers do not exist"),
+        ran.stdout
+            .contains("1 receiver (1 Not sent); 77 and 78 do not exist"),
+        "{ran:?}"
+    );
+    let many: Vec<String> = (1..=30).map(|id| id.to_string()).collect();
+    let ran = postroom
+        .run(&["resend", "--dry-run", "--id", &many.join(",")])
+        .ok();
+    assert!(
+        ran.stdout
+            .contains("; 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 17 more do not exist"),
         "{ran:?}"
     );
     for arguments in [
@@ -657,8 +667,7 @@ fn a_resend_works_whatever_the_status_and_names_that_do_not_exist_are_said() {
     postroom.deliver();
     let ran = postroom.run(&["resend", "--yes", "--id", "1,77"]).ok();
     assert!(
-        ran.stdout.contains("1 receiver (1 Sent)")
-            && ran.stdout.contains("1 of the numbers does not exist"),
+        ran.stdout.contains("1 receiver (1 Sent)") && ran.stdout.contains("; 77 does not exist"),
         "{ran:?}"
     );
     assert_eq!(postroom.deliver().sent, 1);

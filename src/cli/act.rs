@@ -1,6 +1,6 @@
 //! What operators do to receivers: one shape for resend, hold, release, cancel, mark-sent and delete.
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use anyhow::bail;
 use clap::Subcommand;
@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     message::{ReceiverId, Status},
     query::Query,
-    store::{Action, Affected, Target},
+    store::{Action, Affected, Chosen, Target},
 };
 
 /// Whom an action means, and whether it is to be done.
@@ -107,18 +107,18 @@ pub(super) fn carry_out(
 ) -> Exit {
     if leave.dry_run {
         let chosen = globals.look(config)?.choose(action, target)?;
-        somebody(chosen.would(), target)?;
-        say(&outlook(action, chosen.would(), target))?;
+        somebody(&chosen, target)?;
+        say(&outlook(action, &chosen))?;
         return Ok(0);
     }
     let store = globals.open(config)?;
     let chosen = store.reader()?.choose(action, target)?;
     let would = chosen.would();
-    somebody(would, target)?;
+    somebody(&chosen, target)?;
     // Cleaning up is for cron, where nobody can be asked.
     let asks = at_terminal() || !matches!(action, Action::CleanUp { .. });
     if asks && !leave.yes {
-        let said = outlook(action, would, target);
+        let said = outlook(action, &chosen);
         if would.total() == 0 {
             needs_terminal()?;
             say(&said)?;
@@ -139,7 +139,7 @@ pub(super) fn carry_out(
     bar.finish_and_clear();
     let done = done?;
     let begin = format!("{}: {}", action.name(), done_to(action));
-    say(&summary(action, &begin, &done, target))?;
+    say(&summary(action, &begin, &done, chosen.missing()))?;
     if done.total() > 0 && done_to(action) == DELETED {
         store.give_back()?;
     }
@@ -189,13 +189,14 @@ fn question(action: Action, whom: &str) -> String {
 }
 
 /// What an action would do, and what an operator has to know before it is done.
-fn outlook(action: Action, would: &Affected, target: &Target) -> String {
+fn outlook(action: Action, chosen: &Chosen) -> String {
+    let would = chosen.would();
     let would_do = match done_to(action) {
         DELETED => "would delete",
         _ => "would touch",
     };
     let begin = format!("{}: {would_do}", action.name());
-    let mut lines = vec![summary(action, &begin, would, target)];
+    let mut lines = vec![summary(action, &begin, would, chosen.missing())];
     let mut warn = |n: u64, one: &str, more: &str| match n {
         0 => {}
         1 => lines.push(format!("1 of them is {one}")),
@@ -224,36 +225,47 @@ fn outlook(action: Action, would: &Affected, target: &Target) -> String {
     lines.join("\n")
 }
 
-/// How many numbers were asked for, and how many of them are no receiver's.
-fn numbers(affected: &Affected, target: &Target) -> (u64, u64) {
-    let Target::Ids(ids) = target else {
-        return (0, 0);
-    };
-    let asked = ids.iter().collect::<HashSet<_>>().len() as u64;
-    let known = affected.total() + affected.armed + affected.not_applicable + affected.changed;
-    (asked, asked.saturating_sub(known))
-}
+/// So many numbers that are no receiver's are named one by one.
+const NAMED: usize = 10;
 
 /// Numbers of which none exists are a mistake.
-fn somebody(affected: &Affected, target: &Target) -> anyhow::Result<()> {
-    match (numbers(affected, target), target) {
-        ((asked, missing), _) if missing == 0 || missing < asked => Ok(()),
-        ((1, _), Target::Ids(ids)) => {
+fn somebody(chosen: &Chosen, target: &Target) -> anyhow::Result<()> {
+    let (missing, would) = (chosen.missing(), chosen.would());
+    let known = would.total() + would.armed + would.not_applicable;
+    match target {
+        Target::Ids(_) if known == 0 => {
+            let there = if missing.len() == 1 {
+                "is no receiver"
+            } else {
+                "are no receivers"
+            };
             bail!(
-                "there is no receiver {}: `postroom list` shows which there are",
-                ids[0]
+                "there {there} {}: `postroom list` shows which there are",
+                named(missing)
             )
         }
-        ((asked, _), _) => {
-            bail!(
-                "none of these {asked} numbers is a receiver's: `postroom list` shows which there are"
-            )
-        }
+        _ => Ok(()),
+    }
+}
+
+/// `3, 5 and 7`; of many the first ones, and how many more.
+fn named(ids: &[ReceiverId]) -> String {
+    let (shown, more) = ids.split_at(ids.len().min(NAMED));
+    let mut words: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    let last = match more.len() {
+        0 => words.pop(),
+        more => Some(format!("{more} more")),
+    };
+    let last = last.unwrap_or_default();
+    if words.is_empty() {
+        last
+    } else {
+        format!("{} and {last}", words.join(", "))
     }
 }
 
 /// `resend: touched 12 receivers (3 Not sent, 9 Failed)`, and what was left alone and why.
-fn summary(action: Action, begin: &str, affected: &Affected, target: &Target) -> String {
+fn summary(action: Action, begin: &str, affected: &Affected, missing: &[ReceiverId]) -> String {
     let by_status: Vec<_> = Status::ALL
         .iter()
         .zip(affected.by_status)
@@ -283,9 +295,10 @@ fn summary(action: Action, begin: &str, affected: &Affected, target: &Target) ->
             _ => "left alone: their status does not allow it",
         },
     );
-    match numbers(affected, target).1 {
-        1 => left(1, "of the numbers does not exist"),
-        missing => left(missing, "of the numbers do not exist"),
+    match missing.len() {
+        0 => {}
+        1 => parts.push(format!("{} does not exist", named(missing))),
+        _ => parts.push(format!("{} do not exist", named(missing))),
     }
     parts.join("; ")
 }

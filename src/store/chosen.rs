@@ -21,6 +21,7 @@ pub struct Chosen {
     pub(super) action: Action,
     would: Affected,
     claimed: u64,
+    missing: Vec<ReceiverId>,
     first: i64,
     last: i64,
     /// For each the distance from the one before (LEB128), and the state.
@@ -33,6 +34,7 @@ impl Chosen {
             action,
             would: Affected::default(),
             claimed: 0,
+            missing: Vec::new(),
             first: 0,
             last: 0,
             bytes: Vec::new(),
@@ -47,6 +49,11 @@ impl Chosen {
     /// How many of those it would touch an engine has claimed, and not begun to send: it lets go of them.
     pub fn claimed(&self) -> u64 {
         self.claimed
+    }
+
+    /// Of the numbers that were named, those that are no receiver's, in order.
+    pub fn missing(&self) -> &[ReceiverId] {
+        &self.missing
     }
 
     /// How many of those it would touch have this reason.
@@ -101,12 +108,14 @@ impl Reader {
             let mut chosen = Chosen::new(action);
             let mut walk = Walk::new(target);
             while let Some(ids) = walk.next(conn)? {
+                let mut found = HashSet::with_capacity(ids.len());
                 let mut statement = conn.prepare_cached(
                     "SELECT id, state, phase IS 2, engine IS NOT NULL FROM receiver WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
                 )?;
                 let mut rows = statement.query([id_list(ids.iter().copied())])?;
                 while let Some(row) = rows.next()? {
                     let (id, state) = (ReceiverId(row.get(0)?), read_state(row, 1)?);
+                    found.insert(id);
                     if row.get::<_, bool>(2)? {
                         chosen.would.armed += 1;
                     } else if action.applies_to(state) {
@@ -117,7 +126,12 @@ impl Reader {
                         chosen.would.not_applicable += 1;
                     }
                 }
+                if let Target::Ids(_) = target {
+                    let missing = ids.into_iter().filter(|id| !found.contains(id));
+                    chosen.missing.extend(missing);
+                }
             }
+            chosen.missing.sort_unstable();
             Ok(chosen)
         })
     }
