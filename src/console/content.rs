@@ -19,9 +19,6 @@ const MOST_HTML: usize = 1024 * 1024;
 /// Tables are laid out in so many columns at least, and lines of text in so many at most.
 const WIDTHS: std::ops::RangeInclusive<usize> = 20..=100;
 
-/// Lines that name the parts, where there are several.
-const BAR: usize = 2;
-
 /// A part of a content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -74,11 +71,11 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// What it says, without the line that names the parts.
-    pub fn plain(&self) -> String {
-        let plain = self.page.plain();
-        let bar = if self.parts.len() > 1 { BAR } else { 0 };
-        plain.split_inclusive('\n').skip(bar).collect()
+    /// Which of the parts it is, as `2/5`; `None` where there is but one.
+    pub fn place(&self) -> Option<String> {
+        let many = self.parts.len();
+        let at = self.parts.iter().position(|part| *part == self.part)?;
+        (many > 1).then(|| format!("{}/{many}", at + 1))
     }
 
     /// The part so many after a part; the last is followed by the first.
@@ -114,6 +111,7 @@ pub fn read(detail: &Detail, content: &Content, part: Part, width: usize) -> Rea
         }
         page.pieces(&bar);
         page.blank();
+        page.begin();
     }
     if matches!(part, Part::Text | Part::Html) {
         page.pair("Subject", &content.subject);

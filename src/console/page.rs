@@ -19,6 +19,9 @@ const MOST_LINES: usize = 1_000_000;
 /// And one that is longer: what is made harmless grows by that. Bytes.
 const LARGEST: usize = 128 << 20;
 
+/// On a screen of fewer lines the head of a page is out of sight at first.
+const ROOMY: usize = 6;
+
 /// More places than this are not told one by one.
 pub const MOST_HITS: usize = 10_000;
 
@@ -27,6 +30,8 @@ pub const MOST_HITS: usize = 10_000;
 pub struct Page {
     text: String,
     lines: Vec<Line>,
+    /// So many lines say what the text is, and are not of it.
+    head: usize,
     /// The line to be in sight first.
     first: usize,
 }
@@ -141,6 +146,12 @@ impl Page {
         }
     }
 
+    /// The text begins here: what stands before it never leaves the screen, and gives way where there is little room.
+    pub fn begin(&mut self) {
+        self.head = self.lines.len();
+        self.first = self.head;
+    }
+
     /// The lines that follow should be in sight first.
     pub fn look_here(&mut self) {
         self.first = self.lines.len();
@@ -206,10 +217,10 @@ impl Page {
         whole
     }
 
-    /// The whole text, harmless as it is.
+    /// The whole text without its head, harmless as it is.
     pub fn plain(&self) -> String {
         let mut plain = String::with_capacity(self.text.len() + self.lines.len());
-        for (at, line) in self.lines.iter().enumerate() {
+        for (at, line) in self.lines.iter().enumerate().skip(self.head) {
             plain.push_str(self.line(at));
             if !line.goes_on {
                 plain.push('\n');
@@ -218,9 +229,9 @@ impl Page {
         plain
     }
 
-    /// Writes the whole text, harmless as it is.
+    /// Writes the whole text without its head, harmless as it is.
     pub fn write(&self, to: &mut dyn io::Write) -> io::Result<()> {
-        for (at, line) in self.lines.iter().enumerate() {
+        for (at, line) in self.lines.iter().enumerate().skip(self.head) {
             let end = if line.goes_on { "" } else { "\n" };
             write!(to, "{}{end}", self.line(at))?;
         }
@@ -373,9 +384,17 @@ impl Page {
         Spot::default()
     }
 
-    /// A place from which the line to look at first is in sight: the top, if it is.
+    /// A place from which the line to look at first is in sight: the top, if it is. Where there is little room that is where the text begins.
     pub fn opening(&self, shape: Shape) -> Spot {
-        let top = Spot::default();
+        let top = if shape.height < ROOMY {
+            let begin = Spot {
+                line: self.head,
+                row: 0,
+            };
+            self.clamped(begin, shape)
+        } else {
+            Spot::default()
+        };
         if self
             .shown(top, shape)
             .iter()

@@ -1,7 +1,7 @@
 //! The content of a message in the detail: its text, its HTML, its headers and its source.
 
 use super::{
-    detail::{pane, saying},
+    detail::{pages, pane, saying, title},
     *,
 };
 use crate::message::{Body, Content};
@@ -125,7 +125,7 @@ fn html_is_laid_out_for_the_pane_it_is_shown_in() {
 #[test]
 fn what_leaves_the_pane_is_the_content_and_not_the_line_that_names_its_parts() {
     let mut console = Console::open(saying(Body::Raw(WHOLE.as_bytes().to_vec())));
-    console.press("3 enter 3 s enter v s enter y a");
+    console.press("3 enter 3 s enter v s enter y a p");
     let left: Vec<_> = console
         .effects
         .iter()
@@ -139,4 +139,31 @@ fn what_leaves_the_pane_is_the_content_and_not_the_line_that_names_its_parts() {
     assert!(left[1].starts_with("Subject "), "{}", left[1]);
     assert!(left[1].contains("one│two"), "{}", left[1]);
     assert_eq!(left[1], left[2]);
+    let mut paged = Vec::new();
+    pages(&console)[0].write(&mut paged).unwrap();
+    assert_eq!(String::from_utf8(paged).unwrap(), left[1], "and the pager");
+}
+
+#[test]
+fn on_the_smallest_screen_the_content_has_every_line_and_the_title_names_its_part() {
+    let raw = saying(Body::Raw(WHOLE.as_bytes().to_vec()));
+    let mut console = Console::sized(raw, 40, 10);
+    console.press("3 enter 3");
+    let shown = pane(&console);
+    assert!(
+        shown.trim_start().starts_with("Subject") && shown.contains(" To "),
+        "{shown}"
+    );
+    assert!(title(&console).contains(" Text "), "{}", title(&console));
+    console.press("v");
+    assert!(title(&console).contains(" HTML "), "{}", title(&console));
+    console.press("g");
+    assert!(
+        pane(&console).contains("Text │ HTML"),
+        "it is there for who goes up: {}",
+        pane(&console)
+    );
+    let mut roomy = Console::open(saying(Body::Raw(WHOLE.as_bytes().to_vec())));
+    roomy.press("3 enter 3");
+    assert!(pane(&roomy).trim_start().starts_with("Text │ HTML"));
 }

@@ -48,7 +48,7 @@ pub(super) fn pane(console: &Console) -> String {
     lines[..lines.len() - 1].join("\n")
 }
 
-fn title(console: &Console) -> String {
+pub(super) fn title(console: &Console) -> String {
     console.screen().lines().nth(3).unwrap().to_owned()
 }
 

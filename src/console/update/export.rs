@@ -82,11 +82,7 @@ pub(super) fn copy_traceback(state: &mut State, out: &mut Out) {
 
 /// Copies all that the tab says.
 pub(super) fn copy_all(state: &mut State, out: &mut Out) {
-    let pane = &state.pane;
-    let all = match (pane.tab, &pane.content) {
-        (Tab::Content, Some(reading)) => reading.plain(),
-        _ => pane.page.plain(),
-    };
+    let all = state.pane.page.plain();
     copy(state, all, "all of it", out);
 }
 
@@ -215,7 +211,7 @@ pub(super) fn take_raw(state: &mut State, bytes: Option<Vec<u8>>, out: &mut Out)
     let Some((path, reading)) = state.saving.take() else {
         return;
     };
-    let bytes = bytes.or_else(|| reading.map(|reading| reading.plain().into_bytes()));
+    let bytes = bytes.or_else(|| reading.map(|reading| reading.page.plain().into_bytes()));
     if let Some(bytes) = bytes {
         return write(path, bytes, out);
     }

@@ -170,6 +170,18 @@ fn right(state: &State, long: bool) -> Pieces {
             format!("{attempt}/{attempts}")
         });
     }
+    // Where the line that names the parts is out of sight.
+    if let (Tab::Content, Some(reading)) = (state.pane.tab, &state.pane.content)
+        && state.pane.at.line > 0
+        && let Some(place) = reading.place()
+    {
+        let name = reading.part.name();
+        words.push(if long {
+            format!("{name} {place}")
+        } else {
+            name.to_owned()
+        });
+    }
     if let Some(search) = &state.pane.search {
         words.push(search.said());
     }
