@@ -415,3 +415,53 @@ fn a_question_says_that_an_engine_lets_go_of_what_it_was_about_to_send() {
         console.screen()
     );
 }
+
+#[test]
+fn who_reads_of_one_receiver_is_told_when_the_marks_are_meant_and_not_that_one() {
+    for (width, height) in [(200, 60), (80, 24), (40, 10)] {
+        let mut console = Console::sized(Memory::of(100), width, height);
+        let said = |console: &Console| {
+            console
+                .screen()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        console.press("3 enter r");
+        let asked = said(&console);
+        assert!(
+            asked.contains("Resend receiver 96") && !asked.contains("reading"),
+            "{asked}"
+        );
+        // Another one is marked.
+        console.press("n esc space j enter r");
+        let asked = said(&console);
+        assert!(
+            asked.contains("Resend 1 marked receiver?"),
+            "{}",
+            console.screen()
+        );
+        assert!(
+            asked.contains("Not 92, which you are reading: it is not marked"),
+            "{}",
+            console.screen()
+        );
+        // And this one too.
+        console.press("n esc space enter H");
+        let asked = said(&console);
+        assert!(
+            asked.contains("Hold 2 marked receivers?"),
+            "{}",
+            console.screen()
+        );
+        assert!(
+            asked.contains("92, which you are reading, is one of the marked"),
+            "{}",
+            console.screen()
+        );
+        assert!(asked.contains("[y/N]"), "{}", console.screen());
+        // In the table nobody reads of one alone.
+        console.press("n esc r");
+        assert!(!said(&console).contains("reading"), "{}", console.screen());
+    }
+}

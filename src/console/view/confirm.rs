@@ -10,6 +10,7 @@ use super::Pieces;
 use crate::{
     console::{
         effect::Order,
+        layout::Focus,
         question::Reach,
         state::{Confirm, State},
         text::{self, counted, grouped},
@@ -140,6 +141,9 @@ fn lines(state: &State, confirm: &Confirm, room: usize, short: bool) -> Vec<Piec
                 Role::Title,
                 &question(order, affected, only.as_deref(), whom),
             );
+            if confirm.is_of_marks() {
+                read_now(&mut lines);
+            }
             if let Some(cause) = cause {
                 lines.say(Role::Label, cause.text.shown().as_str());
             }
@@ -219,6 +223,24 @@ fn question(order: &Order, affected: Option<&Affected>, only: Option<&Row>, whom
             let whom = whom.replace("receiver", "receivers");
             format!("{verb} the {whom}?")
         }
+    }
+}
+
+/// Whoever reads of one receiver may think of that one alone, while the marks are meant.
+fn read_now(lines: &mut Lines<'_>) {
+    let state = lines.state;
+    let Some(id) = state.pane.id.filter(|_| state.focus == Focus::Detail) else {
+        return;
+    };
+    let words = if state.is_marked(id) {
+        format!("{id}, which you are reading, is one of the marked.")
+    } else {
+        format!("Not {id}, which you are reading: it is not marked.")
+    };
+    lines.say(Role::Warning, &words);
+    if !lines.short {
+        let words = "To mean it alone: {unmark-all} in the table takes the marks away.";
+        lines.say(Role::Label, &state.setup.keymap.fill(words));
     }
 }
 
