@@ -27,7 +27,7 @@ use postroom::{
     },
     delivery::{OnUnknown, Policy, Way, system_clock},
     demo::server::{Action as Reply, Phase, Script, Server},
-    message::ReceiverId,
+    message::{ReceiverId, Text},
     query::{Context, Query},
     store::{Action, By, Count, Place, Sort, Store, Target},
 };
@@ -254,6 +254,30 @@ fn who_is_due_while_nobody_delivers_is_counted_without_those_that_wait_for_somet
     assert_eq!(due(), Some(Count::Exact(3)));
     postroom.run(&["backend", "email", "pause"]).ok();
     assert_eq!(due(), None);
+}
+
+#[test]
+fn what_failed_over_a_backend_by_cause_is_who_failed_and_not_who_is_sent_again() {
+    let never = || Reply::reply(550, "5.1.1", "never");
+    let script = (1..=3).fold(Script::accept_all(), |script, n| {
+        script.rcpt(&format!("user{n}@example.com"), never())
+    });
+    let (postroom, _server) = stored(3, script);
+    postroom.deliver();
+    let failed = || {
+        let question = Question::Failures(vec![Text::from("email")]);
+        match Asking::of(&postroom).0.answer(&question) {
+            Ok(Answer::Failures(causes)) => {
+                let counts = causes[0].iter().map(|cause| cause.count);
+                counts.sum::<u64>()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(failed(), 3);
+    postroom.run(&["resend", "--id", "1", "--yes"]).ok();
+    assert_eq!(failed(), 2, "as many as enter shows of this backend");
+    assert_eq!(postroom.count("status:failed,error backend:email"), 2);
 }
 
 #[test]
