@@ -394,6 +394,8 @@ fn explain(error: &toml::de::Error) -> String {
         "u16" => "a whole number from 0 to 65535",
         "u32" | "usize" => "a whole number from 0 on",
         "a sequence" => "a list in brackets",
+        // serde names our type.
+        section if section == "a map" || section.starts_with("struct ") => "a section in brackets",
         other => other,
     };
     // Of a text only that it is one: it may be a secret.

@@ -331,6 +331,11 @@ fn a_value_of_another_kind_is_told_in_words_that_are_not_a_programmers() {
         let expected = format!("line 2: [backends.email]: {expected}");
         assert!(error.ends_with(&expected), "{error}");
     }
+    for key in ["store", "types"] {
+        let error = refused(&format!("{key} = \"x\"\n"));
+        let expected = format!("{key}: a text stands here, and a section in brackets is wanted");
+        assert!(error.ends_with(&expected), "{error}");
+    }
 }
 
 #[test]
