@@ -233,5 +233,36 @@ fn a_message_to_nobody_is_told_how_to_name_somebody() {
     let nobody = json!({"content": {"en": {"text": "t"}}, "receivers": []}).to_string();
     let ran = postroom().run_with(&["submit"], nobody).exit(1);
     let error = ran.json_lines()[0]["error"].to_string();
-    assert!(error.contains("names nobody; it is a list"), "{error}");
+    assert!(error.contains("names nobody; it must be a list"), "{error}");
+}
+
+#[test]
+fn what_is_said_of_a_value_of_another_kind_is_what_it_must_be() {
+    let postroom = Setup::new().file("disk").build();
+    for (field, value, must) in [
+        ("key", json!(7), "must be a string"),
+        ("priority", json!("high"), "must be a whole number"),
+        ("template", json!("yes"), "must be true or false"),
+        ("send_after", json!("tomorrow"), "must be a time such as"),
+        (
+            "receivers",
+            json!({"to": "a@example.com"}),
+            "must be a list of receivers",
+        ),
+        (
+            "content",
+            json!({"subject": "x"}),
+            "must be an object by language",
+        ),
+    ] {
+        let mut line = message("m", "t", &["a@example.com"]);
+        line[field] = value;
+        let ran = postroom.run_with(&["submit"], line.to_string()).exit(1);
+        let receipt = &ran.json_lines()[0];
+        assert_eq!(receipt["field"], field);
+        assert!(
+            receipt["error"].as_str().unwrap().starts_with(must),
+            "{receipt}"
+        );
+    }
 }

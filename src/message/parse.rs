@@ -230,7 +230,7 @@ fn submission(
     let template = match fields.take("template") {
         None => false,
         Some(Value::Bool(template)) => template,
-        Some(_) => return Err(fields.wrong("template", "is true or false")),
+        Some(_) => return Err(fields.wrong("template", "must be true or false")),
     };
     let context = context(&mut fields, template)?;
 
@@ -249,7 +249,7 @@ fn submission(
     {
         return Err(fields.wrong(
             "return_path",
-            "is a bare address such as bounces@example.com, or empty",
+            "must be a bare address such as bounces@example.com, or empty",
         ));
     }
     let headers = headers(&mut fields)?;
@@ -324,7 +324,7 @@ fn context(fields: &mut Fields, template: bool) -> Result<Option<Map<String, Val
             Err(fields.wrong("context", "belongs to templates: say \"template\": true"))
         }
         Some(Value::Object(map)) => Ok(Some(map)),
-        Some(_) => Err(fields.wrong("context", "is an object, as in {\"grade\": \"B\"}")),
+        Some(_) => Err(fields.wrong("context", "must be an object, as in {\"grade\": \"B\"}")),
     }
 }
 
@@ -338,7 +338,10 @@ fn headers(fields: &mut Fields) -> Result<Vec<(String, String)>, Wrong> {
         return Ok(Vec::new());
     };
     let Value::Object(map) = value else {
-        return Err(fields.wrong("headers", "is an object, as in {\"X-Course\": \"INF1000\"}"));
+        return Err(fields.wrong(
+            "headers",
+            "must be an object, as in {\"X-Course\": \"INF1000\"}",
+        ));
     };
     let mut headers = Vec::with_capacity(map.len());
     for (name, value) in map {
@@ -371,7 +374,7 @@ fn headers(fields: &mut Fields) -> Result<Vec<(String, String)>, Wrong> {
         };
         for value in values {
             let Value::String(value) = value else {
-                return Err(at("is a string, or a list of strings"));
+                return Err(at("must be a string, or a list of strings"));
             };
             fields::one_line(&value).map_err(at)?;
             let unfoldable = |word: &str| word.len() > LONGEST_WORD && word.is_ascii();

@@ -118,7 +118,7 @@ pub(super) fn read(
 
 fn by_language(fields: &Fields, content: Value) -> Result<Vec<(String, Source)>, Wrong> {
     const SHAPE: &str =
-        "is an object by language, as in {\"en\": {\"subject\": \"…\", \"text\": \"…\"}}";
+        "must be an object by language, as in {\"en\": {\"subject\": \"…\", \"text\": \"…\"}}";
     let Value::Object(map) = content else {
         return Err(fields.wrong("content", SHAPE));
     };

@@ -38,7 +38,7 @@ impl Fields {
     /// Refuses what is no object, and names that are not known.
     pub(super) fn new(value: Value, path: String, known: &[&str]) -> Result<Self, Wrong> {
         let Value::Object(map) = value else {
-            let message = "is an object: {\"…\": …}";
+            let message = "must be an object: {\"…\": …}";
             return Err(if path.is_empty() {
                 Wrong::whole(format!("a line {message}"))
             } else {
@@ -83,7 +83,7 @@ impl Fields {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.wrong(name, "is a string")),
+            Some(_) => Err(self.wrong(name, "must be a string")),
         }
     }
 
@@ -101,7 +101,7 @@ impl Fields {
             None => Ok(None),
             Some(value) => match value.as_i64() {
                 Some(number) => Ok(Some(number)),
-                None => Err(self.wrong(name, "is a whole number")),
+                None => Err(self.wrong(name, "must be a whole number")),
             },
         }
     }
@@ -113,7 +113,10 @@ impl Fields {
         let time = DateTime::parse_from_rfc3339(&text).map(|time| time.with_timezone(&Utc));
         match time {
             Ok(time) if (1970..=9999).contains(&time.year()) => Ok(Some(time)),
-            _ => Err(self.wrong(name, "is a time such as 2026-11-01T08:30:00Z (RFC 3339)")),
+            _ => Err(self.wrong(
+                name,
+                "must be a time such as 2026-11-01T08:30:00Z (RFC 3339)",
+            )),
         }
     }
 }

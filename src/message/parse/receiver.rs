@@ -28,7 +28,7 @@ pub(super) fn receivers(
     mut templates: Option<&mut Templates>,
     defaults: &SubmitDefaults,
 ) -> Result<Vec<NewReceiver>, Wrong> {
-    const SHAPE: &str = "is a list of receivers, as in [{\"to\": \"april@example.com\"}]";
+    const SHAPE: &str = "must be a list of receivers, as in [{\"to\": \"april@example.com\"}]";
     let all = match fields.take("receivers") {
         Some(Value::Array(all)) if !all.is_empty() => all,
         Some(Value::Array(_)) => {
