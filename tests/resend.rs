@@ -94,6 +94,7 @@ fn resend_failed_takes_failed_within_the_limit_and_says_how_many_exceeded_it() {
         .filter(|word| !word.is_empty())
         .collect();
     assert_eq!(numbers, ["1", "1"], "one due, one beyond the limit: {told}");
+    assert!(told.contains("; held ones stay: `postroom release is:held`"));
     assert_eq!(postroom.state_of("to:held@example.com"), "failed/held");
     assert_eq!(postroom.deliver().failed, 1);
 }

@@ -3,6 +3,7 @@ use super::{
     context::{Globals, acting},
     output::{receivers, say},
 };
+use crate::message::State;
 
 /// Make every Failed receiver within the resend limit due now; marks only, `deliver` or `run` sends
 #[derive(clap::Args)]
@@ -15,8 +16,13 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
     let config = globals.config()?;
     let store = globals.open(&config)?;
     let done = store.resend_failed(&acting(&config, "status:failed"))?;
+    // Scripts read two numbers here.
+    let held = match store.reader()?.counts()?.of_state(State::FailedHeld) {
+        0 => "",
+        _ => "; held ones stay: `postroom release is:held`",
+    };
     say(&format!(
-        "{} due now, {} exceeded the resend limit",
+        "{} due now, {} exceeded the resend limit{held}",
         receivers(done.due),
         done.exceeded
     ))?;
