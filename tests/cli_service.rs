@@ -312,6 +312,27 @@ fn help_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
+fn a_pause_says_that_who_delivers_now_follows_in_a_moment() {
+    let postroom = Setup::new().file("email").build();
+    let alone = postroom.run(&["backend", "email", "pause"]).ok();
+    assert_eq!(
+        alone.stdout,
+        "email: paused; `postroom backend email resume` ends it\n"
+    );
+    postroom.run(&["backend", "email", "resume"]).ok();
+    let _service = postroom.start(&["run"]);
+    postroom.wait_until("the service runs", |postroom| {
+        let ran = postroom.run(&["status", "--format", "json"]);
+        ran.stdout.contains("\"kind\":\"run\"")
+    });
+    let beside = postroom.run(&["backend", "email", "pause"]).ok();
+    assert_eq!(
+        beside.stdout,
+        "email: paused; who delivers now stops within a second; `postroom backend email resume` ends it\n"
+    );
+}
+
+#[test]
 fn a_pass_says_who_waits_for_a_paused_backend() {
     let postroom = Setup::new().file("email").build();
     postroom.submit(&several("m", 2));

@@ -75,8 +75,15 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
             }
             let (store, who) = (globals.open(&config)?, operator());
             store.pause_backend(name, &who, &format!("paused by {who}"), Utc::now())?;
+            // A running engine looks at its backends twice a second.
+            let engines = store.reader()?.engines(Utc::now())?;
+            let follows = if engines.iter().any(|engine| engine.alive) {
+                "; who delivers now stops within a second"
+            } else {
+                ""
+            };
             say(&format!(
-                "{shown}: paused; `postroom backend {shown} resume` ends it"
+                "{shown}: paused{follows}; `postroom backend {shown} resume` ends it"
             ))?;
             Ok(0)
         }
