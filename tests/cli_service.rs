@@ -333,6 +333,23 @@ fn a_pause_says_that_who_delivers_now_follows_in_a_moment() {
 }
 
 #[test]
+fn a_backend_that_is_down_and_paused_has_no_next_probe() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    drop(server);
+    postroom.submit(&several("m", 2));
+    postroom.deliver();
+    let seen = || postroom.run(&["backend", "--format", "json"]).json_lines()[0].clone();
+    assert_eq!(seen()["state"], "down");
+    assert_ne!(seen()["probe_at"], Value::Null);
+    postroom.run(&["backend", "email", "pause"]).ok();
+    assert_eq!(
+        (&seen()["state"], &seen()["probe_at"]),
+        (&json!("paused"), &Value::Null)
+    );
+}
+
+#[test]
 fn a_pass_says_who_waits_for_a_paused_backend() {
     let postroom = Setup::new().file("email").build();
     postroom.submit(&several("m", 2));

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    message::{DisplayText, Text},
+    message::{DisplayText, Text, Timestamp},
     store::{BackendRow, BackendState},
     suggest::did_you_mean,
 };
@@ -175,6 +175,12 @@ impl State {
         self.row.as_ref().map_or(BackendState::Up, |row| row.state)
     }
 
+    /// When it is tried again; nobody tries a paused one.
+    fn probe_at(&self) -> Option<Timestamp> {
+        let down = |row: &&BackendRow| row.state == BackendState::Down;
+        self.row.as_ref().filter(down)?.probe_at
+    }
+
     pub(super) fn waiting(&self) -> u64 {
         self.row.as_ref().map_or(0, |row| row.waiting)
     }
@@ -229,7 +235,7 @@ impl<'a> From<&'a State> for BackendJson<'a> {
             error: row
                 .map(|row| row.error.raw())
                 .filter(|error| !error.is_empty()),
-            probe_at: row.and_then(|row| row.probe_at).map(utc),
+            probe_at: state.probe_at().map(utc),
         }
     }
 }
@@ -281,7 +287,7 @@ pub(super) fn cells(states: &[State]) -> Vec<Vec<Cell>> {
                 state.state().name().to_owned().into(),
                 time(row.map(|row| row.since)).into(),
                 state.waiting().to_string().into(),
-                time(row.and_then(|row| row.probe_at)).into(),
+                time(state.probe_at()).into(),
                 row.map(|row| row.error.shown()).unwrap_or_default().into(),
             ]
         })
