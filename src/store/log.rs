@@ -24,6 +24,9 @@ const LONG: i64 = 8_000;
 /// A connection that has no [`Mover`] moves the log itself once it is as long as this: then nobody else does.
 pub(super) const UNATTENDED: i64 = 2 * LONG;
 
+/// Bytes that the log's file keeps when it begins anew, twice as many as it has where nobody reads for long: what a backup made it grow is given back.
+pub(super) const KEPT: i64 = 2 * UNATTENDED * 4_096;
+
 /// How often the log is looked at.
 pub(super) const EVERY: Duration = Duration::from_millis(50);
 

@@ -108,6 +108,7 @@ pub(super) fn connect(path: &Path, read_only: bool) -> Result<(PathBuf, Connecti
         conn.set_prepared_statement_cache_capacity(64);
         if !read_only {
             conn.pragma_update(None, "wal_autocheckpoint", log::UNATTENDED)?;
+            conn.pragma_update(None, "journal_size_limit", log::KEPT)?;
             stay_readable(&path, &conn)?;
         }
         Ok(conn)
@@ -125,9 +126,8 @@ fn stay_readable(path: &Path, conn: &Connection) -> rusqlite::Result<()> {
         narrow(&beside(path, ending), mode);
     }
     if mode & 0o077 != 0 {
+        // As its size has a limit the log is emptied at the end.
         conn.file_control(DEFAULT_NAME, FileControl::PersistWal(&mut 1))?;
-        // With any limit the log is emptied at the end; with this one at no other time.
-        conn.pragma_update(None, "journal_size_limit", i64::MAX)?;
     }
     Ok(())
 }
