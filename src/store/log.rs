@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -27,13 +27,21 @@ pub(super) const UNATTENDED: i64 = 2 * LONG;
 /// Bytes that the log's file keeps when it begins anew, twice as many as it has where nobody reads for long: what a backup made it grow is given back.
 pub(super) const KEPT: i64 = 2 * UNATTENDED * 4_096;
 
+/// From this many pages that cannot be moved (250 MiB) it is told, and again whenever they have doubled.
+const MUCH: i64 = 64_000;
+
 /// How often the log is looked at.
 pub(super) const EVERY: Duration = Duration::from_millis(50);
 
 /// Moves the log of one store, on a connection of its own.
 pub(super) struct Mover {
+    path: PathBuf,
     conn: Connection,
     file: &'static File,
+    /// From so many pages that cannot be moved it is told.
+    tell_from: i64,
+    /// It was told that the file cannot be written.
+    told: bool,
 }
 
 /// What the log is like: pages, and how many of them are in the database file too.
@@ -49,10 +57,16 @@ impl Mover {
             .and_then(|()| store.writer().pragma_update(None, "wal_autocheckpoint", 0))
             .map_err(|error| explain(&path, error))?;
         let file = never_closed(&path).map_err(|source| StoreError::Io {
-            path,
+            path: path.clone(),
             source: source.into(),
         })?;
-        Ok(Self { conn, file })
+        Ok(Self {
+            path,
+            conn,
+            file,
+            tell_from: MUCH,
+            told: false,
+        })
     }
 
     /// Ends what is being moved; it is moved next time.
@@ -60,21 +74,52 @@ impl Mover {
         self.conn.get_interrupt_handle()
     }
 
-    /// Moves what is worth it, or all there is when that is asked for. What cannot be done now is done next time.
-    pub(super) fn step(&self, asked: bool) -> rusqlite::Result<()> {
+    /// Moves what is worth it, or all there is when that is asked for. What cannot be done now is done next time; what keeps it for long is told.
+    pub(super) fn step(&mut self, asked: bool) {
+        match self.try_step(asked) {
+            // Another process is moving it just now.
+            Ok(log) if log.length < 0 => {}
+            Ok(log) => {
+                self.told = false;
+                self.tell_length(log.length - log.moved);
+            }
+            Err(error) => self.tell(&explain(&self.path, error)),
+        }
+    }
+
+    fn try_step(&self, asked: bool) -> rusqlite::Result<Log> {
         let log = self.checkpoint("NOOP")?;
         if !asked && log.length - log.moved < WORTH {
-            return Ok(());
+            return Ok(log);
         }
         let log = self.move_some()?;
-        if log.length >= LONG {
-            // What was written meanwhile, so that next to nothing is left to be moved and flushed while writers wait.
-            self.move_some()?;
-            fail::point("before the log begins anew");
-            self.checkpoint("RESTART")?;
-            fail::point("after the log began anew");
+        if log.length < LONG {
+            return Ok(log);
         }
-        Ok(())
+        // What was written meanwhile, so that next to nothing is left to be moved and flushed while writers wait.
+        self.move_some()?;
+        fail::point("before the log begins anew");
+        let log = self.checkpoint("RESTART")?;
+        fail::point("after the log began anew");
+        Ok(log)
+    }
+
+    fn tell_length(&mut self, left: i64) {
+        if left < WORTH {
+            self.tell_from = MUCH;
+        } else if left >= self.tell_from {
+            self.tell_from = 2 * left;
+            let (store, mib) = (self.path.display(), left >> 8);
+            tracing::warn!(%store, mib, "the store's log grows and grows: a process began to read and has not ended; `lsof` with the store's name lists who has it open");
+        }
+    }
+
+    fn tell(&mut self, error: &StoreError) {
+        // Somebody else moves it, or nobody waits for it any more.
+        let passes = matches!(error, StoreError::Busy(_) | StoreError::Interrupted);
+        if !passes && !std::mem::replace(&mut self.told, true) {
+            tracing::error!(%error, "the store's log cannot be moved into the store and grows until it can");
+        }
     }
 
     /// Moves what it can beside the writers. SQLite would flush the file when the last page of the log is moved and, if that is while the log begins
@@ -137,7 +182,7 @@ mod tests {
     fn a_long_log_begins_anew_beside_readers_that_come_again_and_again() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("postroom.db")).unwrap();
-        let mover = Mover::new(&store).unwrap();
+        let mut mover = Mover::new(&store).unwrap();
         let write = |bytes: i64| {
             let add = "INSERT INTO content (hash, subject, codec, body) VALUES (randomblob(32), '', 0, zeroblob(?))";
             store.write(|tx| tx.execute(add, [bytes])).unwrap();
@@ -159,7 +204,7 @@ mod tests {
             write(LONG << 12);
             written += 1;
             while mover.checkpoint("NOOP").unwrap().length >= LONG {
-                mover.step(false).unwrap();
+                mover.step(false);
                 write(1);
                 written += 1;
             }

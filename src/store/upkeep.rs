@@ -44,9 +44,10 @@ impl Upkeep {
         let moving = mover.interrupt_handle();
         let mover = Arc::new(Mutex::new(mover));
         let move_log = move |all| {
-            let mover = mover.lock().unwrap_or_else(PoisonError::into_inner);
-            // What cannot be moved now is moved next time.
-            let _ = mover.step(all);
+            mover
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .step(all);
         };
         let busy = Arc::new(AtomicBool::new(false));
         let mut work = Work {

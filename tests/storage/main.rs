@@ -27,7 +27,8 @@ use postroom::{
 use rusqlite::Connection;
 use shim::Disk;
 use support::{
-    Postroom, Running, SOON, Setup, Signal, Summary, assert_explained, lengthen_the_log, several,
+    Postroom, Running, SOON, Service, Setup, Signal, Summary, assert_explained, free_address,
+    lengthen_the_log, listening, several,
 };
 
 fn cuts() -> usize {
@@ -449,4 +450,44 @@ fn when_the_power_goes_in_the_middle_of_a_migration_the_next_one_finishes_and_no
         assert_eq!(told(&postroom), before, "{fault}");
         times += step;
     }
+}
+
+#[test]
+fn a_log_that_the_disk_does_not_let_into_the_store_is_told_once_and_moved_when_it_does() {
+    let address = free_address();
+    let postroom = listening(address).build();
+    let test =
+        "a_log_that_the_disk_does_not_let_into_the_store_is_told_once_and_moved_when_it_does";
+    let Some(disk) = Disk::under(&postroom, test) else {
+        return;
+    };
+    let service = Service::running(&postroom, disk.command(&["-v", "run"]), address);
+    fs::write(disk.broken(), "").unwrap();
+    lengthen_the_log(&postroom.store_path());
+    let told = || service.log().matches("log cannot be moved").count();
+    postroom.wait_until("it is told", |_| told() == 1);
+    fs::remove_file(disk.broken()).unwrap();
+    postroom.wait_until("the log is moved", |postroom| {
+        fs::metadata(postroom.store_path()).unwrap().len() > 16 << 20
+    });
+    assert_eq!(told(), 1, "{}", service.log());
+}
+
+#[test]
+fn a_log_that_grows_since_somebody_does_not_end_to_read_is_told() {
+    let address = free_address();
+    let postroom = listening(address).build();
+    let service = Service::start(&postroom, address);
+    let reader = Connection::open(postroom.store_path()).unwrap();
+    let reading = reader.unchecked_transaction().unwrap();
+    let look = "SELECT count(*) FROM content";
+    let contents: i64 = reading.query_row(look, [], |row| row.get(0)).unwrap();
+    assert_eq!(contents, 0);
+    let other = Connection::open(postroom.store_path()).unwrap();
+    other.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    let add = "INSERT INTO content (hash, subject, codec, body) VALUES (randomblob(32), '', 0, zeroblob(300000000))";
+    other.execute(add, []).unwrap();
+    postroom.wait_until("it is told", |_| {
+        service.log().contains("log grows and grows")
+    });
 }

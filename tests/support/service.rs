@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::net::UnixDatagram,
     path::PathBuf,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -36,13 +36,17 @@ pub fn listening(address: SocketAddr) -> Setup {
 impl Service {
     /// Starts it; it listens when this returns.
     pub fn start(postroom: &Postroom, address: SocketAddr) -> Self {
+        Self::running(postroom, postroom.command(&["-v", "run"]), address)
+    }
+
+    /// The same with a command of the test's own.
+    pub fn running(postroom: &Postroom, mut command: Command, address: SocketAddr) -> Self {
         let path = postroom.folder().join("notify");
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
         let log = postroom.folder().join("log");
-        let child = postroom
-            .command(&["-v", "run"])
+        let child = command
             .env("NOTIFY_SOCKET", path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
