@@ -190,7 +190,7 @@ impl Supervisor {
             } else {
                 Vec::new()
             };
-            let claims = lane.chosen(claims)?;
+            let claims = lane.chosen(claims);
             *dry = claims.is_empty().then(Instant::now);
             if !claims.is_empty() {
                 let routed = match self.router.route(&claims, lane.way.backend.as_ref()) {
@@ -203,16 +203,16 @@ impl Supervisor {
                     }
                 };
                 let (taken, rest) = claims.split_at(routed.taken);
-                lane.push(taken, routed.batches)?;
+                lane.push(taken, routed.batches);
+                for (receiver, failure) in routed.unreadable {
+                    lane.unsendable(&receiver, failure);
+                }
                 if rest.is_empty() {
                     *rows = (2 * *rows).min(CLAIM);
                 } else {
                     *rows = taken.len();
                     let rest: Vec<_> = rest.iter().map(|claim| &claim.receiver).collect();
                     ledger.free(&rest)?;
-                }
-                for (receiver, failure) in routed.unreadable {
-                    lane.unsendable(&receiver, failure);
                 }
             }
         }

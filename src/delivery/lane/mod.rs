@@ -223,27 +223,29 @@ impl Lane {
     }
 
     /// What of these claims to go on with: all of them, or one as a probe; the others are freed. Where the server turned a message away it may be its sender
-    /// that is meant, and more of the same may be next: then whoever is furthest behind is tried, and was not turned away yet.
-    pub(super) fn chosen(&self, mut claims: Vec<Claim>) -> Result<Vec<Claim>, StoreError> {
+    /// that is meant, and more of the same may be next: then whoever is furthest behind is tried, and was not turned away yet. Also when the disk refuses
+    /// to free the others now: whom an engine claimed and forgot nobody would try for as long as it lives.
+    pub(super) fn chosen(&self, mut claims: Vec<Claim>) -> Vec<Claim> {
         if claims.len() < 2 || self.inner().gate != Gate::Probing {
-            return Ok(claims);
+            return claims;
         }
         let untried = |claim: &Claim| claim.standing.state != State::FailedBackend;
         let probe = claims.remove(claims.iter().rposition(untried).unwrap_or(0));
         let others: Vec<&Receiver> = claims.iter().map(|claim| &claim.receiver).collect();
-        self.ledger.free(&others)?;
-        Ok(vec![probe])
+        self.report_store(self.ledger.free(&others));
+        vec![probe]
     }
 
     /// Takes batches of claimed rows; `claims` has every receiver of them. What was claimed while the gate shut is let go: it would be tried though it is
     /// shut.
-    pub(super) fn push(&self, claims: &[Claim], batches: Vec<Batch>) -> Result<(), StoreError> {
+    pub(super) fn push(&self, claims: &[Claim], batches: Vec<Batch>) {
         let now = (self.clock)();
         let mut inner = self.inner();
         if inner.stopping || !inner.gate.lets_pass() {
             drop(inner);
             let receivers: Vec<&Receiver> = claims.iter().map(|claim| &claim.receiver).collect();
-            return self.ledger.free(&receivers);
+            self.report_store(self.ledger.free(&receivers));
+            return;
         }
         for claim in claims {
             let hand = Hand {
@@ -258,7 +260,6 @@ impl Lane {
         inner.ready.extend(batches);
         drop(inner);
         self.changed.notify_all();
-        Ok(())
     }
 
     /// Whether another worker should be started; counts it as started.
@@ -511,6 +512,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::{
         delivery::{OnUnknown, Session, Trouble, router::Router, system_clock},
@@ -539,12 +542,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_was_claimed_while_the_gate_shut_is_free_again_and_not_tried() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::create(&folder.path().join("postroom.db")).unwrap());
-        let clock = system_clock();
-        let now = clock();
+    /// Two receivers, and an engine that can claim them.
+    fn two_are_due(folder: &Path) -> (Arc<Store>, Engine) {
+        let store = Arc::new(Store::create(&folder.join("postroom.db")).unwrap());
+        let now = system_clock()();
         let message = r#"{"type":"t","content":{"en":{"subject":"s","text":"t"}},"receivers":[{"to":"a@example.com"},{"to":"b@example.com"}]}"#;
         let facts = BackendFacts {
             mail: true,
@@ -559,6 +560,10 @@ mod tests {
         store.submit(&[submission], now).unwrap();
         let lease = Duration::from_secs(60);
         let place = Engine::enter(&store, "deliver", "test".to_owned(), lease, now).unwrap();
+        (store, place)
+    }
+
+    fn lane(place: &Engine) -> Lane {
         let way = Way {
             name: "email".to_owned(),
             backend: Arc::new(Unused),
@@ -571,10 +576,19 @@ mod tests {
             probe: Duration::from_secs(30),
             rate: None,
         };
-        let (ledger, scope) = (Arc::clone(place.ledger()), Scope::Always);
-        let lane = Lane::new(way, ledger, clock, scope, 1, Arc::new(Signal::default()));
+        let ledger = Arc::clone(place.ledger());
+        let signal = Arc::new(Signal::default());
+        Lane::new(way, ledger, system_clock(), Scope::Always, 1, signal)
+    }
+
+    #[test]
+    fn what_was_claimed_while_the_gate_shut_is_free_again_and_not_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, place) = two_are_due(folder.path());
+        let lane = lane(&place);
         lane.refresh(true).unwrap();
-        let claim = || store.claim(place.ledger().engine(), "email", scope, 10, now);
+        let (engine, now) = (place.ledger().engine(), system_clock()());
+        let claim = || store.claim(engine, "email", Scope::Always, 10, now);
         let claims = claim().unwrap();
         assert_eq!(claims.len(), 2);
 
@@ -582,9 +596,33 @@ mod tests {
         let routed = Router::new(store.reader().unwrap())
             .route(&claims, &Unused)
             .unwrap();
-        lane.push(&claims, routed.batches).unwrap();
+        lane.push(&claims, routed.batches);
 
         assert!(lane.is_idle() && !lane.hire());
         assert_eq!(claim().unwrap().len(), 2, "others may have them");
+    }
+
+    #[test]
+    fn a_probe_goes_on_though_the_disk_refuses_to_let_the_others_go_and_they_are_free_when_it_does_not()
+     {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, place) = two_are_due(folder.path());
+        let lane = lane(&place);
+        lane.refresh(true).unwrap();
+        let (engine, now) = (place.ledger().engine(), system_clock()());
+        let claim = || store.claim(engine, "email", Scope::Always, 10, now);
+        let claims = claim().unwrap();
+        assert_eq!(claims.len(), 2);
+
+        let disk = rusqlite::Connection::open(store.path()).unwrap();
+        disk.execute_batch("CREATE TRIGGER refuses BEFORE UPDATE OF engine ON receiver BEGIN SELECT RAISE(ABORT, 'no'); END")
+            .unwrap();
+        lane.inner().gate = Gate::Probing;
+        assert_eq!(lane.chosen(claims).len(), 1, "it is tried");
+        assert_eq!(lane.tally().store_errors, 1);
+
+        disk.execute_batch("DROP TRIGGER refuses").unwrap();
+        place.ledger().flush().unwrap();
+        assert_eq!(claim().unwrap().len(), 1, "the other one");
     }
 }
