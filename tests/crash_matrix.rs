@@ -175,14 +175,14 @@ fn killed_while_it_moves_the_log_beside_one_that_writes_it_loses_nothing() {
     }
     let path = Arc::new(OnceLock::<PathBuf>::new());
     let first = Arc::new(AtomicBool::new(false));
-    let (begin, begun) = channel();
+    let (grows, growing) = channel();
     let script = {
         let (path, first) = (Arc::clone(&path), Arc::clone(&first));
         // The first message of a round makes the log long, and gets no answer: the process cannot end before it is killed.
         Script::accept_all().by(move |event| {
             let is_first = event.phase == Phase::Dot && first.swap(false, Ordering::Relaxed);
             is_first.then(|| {
-                begin.send(()).unwrap();
+                grows.send(()).unwrap();
                 lengthen_the_log(path.get().unwrap());
                 Action::vanish().and_stall()
             })
@@ -207,7 +207,7 @@ fn killed_while_it_moves_the_log_beside_one_that_writes_it_loses_nothing() {
         first.store(true, Ordering::Relaxed);
         let deliver = &mut postroom.command(&["deliver"]);
         let deliver = Running::spawn(deliver.env("POSTROOM_KILL_AT", &at));
-        begun.recv_timeout(SOON).unwrap();
+        growing.recv_timeout(SOON).unwrap();
         let ended = AtomicBool::new(false);
         let written = thread::scope(|scope| {
             let writing = scope.spawn(|| {

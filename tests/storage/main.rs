@@ -50,11 +50,11 @@ const POINTS: [(&str, u64); 8] = [
 
 /// The same while a long log is moved into the file, and soon after.
 const MOVING: [(&str, u64); 5] = [
-    ("after the log began anew", 1),
+    ("before a commit", 12),
     ("after a commit", 12),
+    ("after the log began anew", 1),
     ("while the log is moved", 2),
     ("before the log begins anew", 1),
-    ("before a commit", 12),
 ];
 
 /// Who was seen to be Sent by somebody who looked.
