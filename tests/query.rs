@@ -312,6 +312,25 @@ fn an_error_points_at_the_place_and_says_what_would_be_right() {
 }
 
 #[test]
+fn every_time_that_is_understood_can_be_written_out_and_read_again() {
+    for query in [
+        "sent:>=1066-10-14",
+        "created:1851",
+        "created:<400y",
+        "created:>999y",
+        "sent:9998",
+        "created:<=9998-12-31",
+        "sent:2016-12-31T23:59:60Z",
+    ] {
+        let known = parse(query).unwrap();
+        let written = known.to_string();
+        let again = parse(&written).unwrap_or_else(|error| panic!("{query}: {written}: {error}"));
+        assert_eq!(meaning(&again), meaning(&known), "{query}");
+    }
+    assert!(refused("sent:9999-12-31T23:59:59.999999999Z").contains("is no time"));
+}
+
+#[test]
 fn the_caret_stands_under_the_place_even_after_wide_letters_and_tabs() {
     let text = "subject:日本\tstatus:x";
     let error = refused(text);
@@ -381,6 +400,9 @@ fn likely() -> impl Strategy<Value = String> {
         "2026",
         "2026-11-01T10:00:00.123Z",
         "9999999d",
+        "400y",
+        "9998",
+        "0001-01",
         "30d",
         "451",
         "4.7.1",

@@ -9,8 +9,8 @@ use crate::{message::Timestamp, suggest::did_you_mean};
 
 const RIGHT: &str = "write today, month, year, an age such as 7d or >12h, a day, or a comparison with one such as >=2026-11-01";
 
-/// The years a query may name.
-const YEARS: std::ops::RangeInclusive<i32> = 1900..=9998;
+/// The years that RFC 3339 can write: a time in another one could not be told and read again.
+const YEARS: std::ops::RangeInclusive<i32> = 0..=9999;
 
 /// Splits `>=` and its like off the front.
 pub(super) fn comparison(text: &str) -> (&'static str, &str) {
@@ -71,7 +71,8 @@ pub(super) fn parse<Tz: TimeZone>(
 fn compared<Tz: TimeZone>(text: &str, now: &DateTime<Tz>) -> Option<When> {
     let (sign, rest) = comparison(text);
     if let Some(age) = age(rest) {
-        let then = now.clone().checked_sub_signed(age)?.with_timezone(&Utc);
+        let then = now.clone().checked_sub_signed(age)?;
+        let then = told(then.with_timezone(&Utc))?;
         return Some(match sign {
             // Younger than that; a bare age means "within the last …".
             "" | "=" | "<" | "<=" => When::Between(Some(then), None),
@@ -108,9 +109,13 @@ fn age(text: &str) -> Option<TimeDelta> {
     (age <= TimeDelta::days(1000 * 365)).then_some(age)
 }
 
-/// RFC 3339, in years that it can write in every zone.
+/// RFC 3339.
 fn instant(text: &str) -> Option<Timestamp> {
-    let instant = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc);
+    told(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc))
+}
+
+/// An instant that can be written and read again.
+fn told(instant: Timestamp) -> Option<Timestamp> {
     YEARS.contains(&instant.year()).then_some(instant)
 }
 
@@ -118,7 +123,7 @@ fn instant(text: &str) -> Option<Timestamp> {
 fn point<Tz: TimeZone>(text: &str, zone: &Tz) -> Option<(Timestamp, Timestamp)> {
     if let Some(instant) = instant(text) {
         let after = instant.checked_add_signed(TimeDelta::nanoseconds(1))?;
-        return Some((instant, after));
+        return Some((instant, told(after)?));
     }
     let numbers: Vec<u32> = text
         .split('-')
@@ -167,5 +172,5 @@ fn begin_of<Tz: TimeZone>(day: NaiveDate, zone: &Tz) -> Option<Timestamp> {
     (0..24 * 4)
         .filter_map(|quarters| midnight.checked_add_signed(TimeDelta::minutes(15 * quarters)))
         .find_map(|local| zone.from_local_datetime(&local).earliest())
-        .map(|begin| begin.with_timezone(&Utc))
+        .and_then(|begin| told(begin.with_timezone(&Utc)))
 }
