@@ -5,8 +5,16 @@
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
+use postroom::console::{
+    page::{Hit, Page, Shape, Spot},
+    theme::Role,
+};
 use proptest::{
     prelude::*,
     sample::{Index, select},
@@ -326,4 +334,32 @@ fn every_target_of_cargo_fuzz_is_tried_here() {
     let mut tried = TARGETS.map(|target| format!("{}.rs", target.name));
     tried.sort();
     assert_eq!(files, tried);
+}
+
+#[test]
+fn a_screen_full_of_what_is_searched_for_is_drawn_at_once() {
+    let mut page = Page::default();
+    page.text(Role::Plain, &"a:".repeat(200_000));
+    let shape = Shape {
+        width: 80,
+        height: 60,
+        wrap: false,
+    };
+    let here = Hit { line: 0, at: 2 };
+    let begun = Instant::now();
+    for row in page.shown(Spot::default(), shape) {
+        let parts = page.parts(&row, Some("a"), Some(here));
+        let said: String = parts.iter().map(|(letters, _)| *letters).collect();
+        assert_eq!(said, page.line(row.line));
+        for (at, (letters, role)) in parts.iter().enumerate() {
+            let expected = match *letters {
+                "a" if row.line == 0 && at == 2 => Role::Here,
+                "a" => Role::Match,
+                _ => Role::Plain,
+            };
+            assert_eq!(*role, expected, "{at}");
+        }
+    }
+    // Looking each piece up among all that match would take many times as long.
+    assert!(begun.elapsed() < Duration::from_secs(5));
 }

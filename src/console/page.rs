@@ -256,7 +256,9 @@ impl Page {
         cuts.sort_unstable();
         cuts.dedup();
         let role_at = |at: usize| {
-            if let Some(hit) = hits.iter().find(|hit| hit.contains(&at)) {
+            // They stand in order, and there may be thousands.
+            let hit = hits.get(hits.partition_point(|hit| hit.end <= at));
+            if let Some(hit) = hit.filter(|hit| hit.contains(&at)) {
                 let is_here =
                     here.is_some_and(|here| here.line == row.line && here.at == hit.start);
                 return if is_here { Role::Here } else { Role::Match };
