@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     message::{Outcome, Timestamp},
-    store::{Claim, Record, Scope, Settlement, Store, StoreError, engine::Engine as Place},
+    store::{Claim, Record, Scope, Settlement, Store, StoreError, Upkeep, engine::Engine as Place},
 };
 
 use supervisor::Supervisor;
@@ -78,6 +78,8 @@ impl Engine {
     /// Cleans up after dead engines, enters the store, and begins.
     pub fn start(store: &Arc<Store>, ways: Vec<Way>, options: Options) -> Result<Self, StoreError> {
         let clock = Arc::clone(&options.clock);
+        // First: whoever commits without it moves a log that was left long.
+        let upkeep = Upkeep::start(store)?;
         bury_the_dead(store, &ways, clock())?;
         if let Err(error) = store.store_remainder() {
             // What is there can go out all the same.
@@ -127,7 +129,7 @@ impl Engine {
             given_up: AtomicU64::new(0),
         });
         let mut supervisor =
-            Supervisor::new(store, place, Arc::clone(&shared), scope, ways, options)?;
+            Supervisor::new(place, upkeep, Arc::clone(&shared), scope, ways, options)?;
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("engine".to_owned())

@@ -10,7 +10,7 @@ use super::{Options, Shared, Work, bury_the_dead, unknown};
 use crate::{
     delivery::{Tally, Way, floor::Floor, router::Router, worker},
     message::Timestamp,
-    store::{Scope, Store, StoreError, Upkeep, engine::Engine as Place},
+    store::{Scope, StoreError, Upkeep, engine::Engine as Place},
 };
 
 /// Rows a claim takes: what a few connections send in a moment.
@@ -49,8 +49,8 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// One that has not begun.
     pub(super) fn new(
-        store: &Arc<Store>,
         place: Place,
+        upkeep: Upkeep,
         shared: Arc<Shared>,
         scope: Scope,
         ways: Vec<Way>,
@@ -58,8 +58,8 @@ impl Supervisor {
     ) -> Result<Self, StoreError> {
         Ok(Self {
             shared,
-            router: Router::new(store.reader()?),
-            upkeep: Upkeep::start(store)?,
+            router: Router::new(place.ledger().store().reader()?),
+            upkeep,
             scope,
             place,
             heartbeat: Instant::now(),
