@@ -11,7 +11,7 @@ use postroom::{
     store::{Reader, Store},
 };
 use serde_json::json;
-use support::{Postroom, message};
+use support::{Postroom, Running, Setup, message};
 
 const MANY: usize = 4_000;
 
@@ -85,4 +85,45 @@ fn a_message_to_very_many_is_told_of_with_all_its_receivers() {
     let ran = postroom.run_with(&["submit", "-"], letter("news")).ok();
     assert_eq!(ran.json_lines()[0]["receivers"], MANY);
     assert_eq!(postroom.count(""), MANY);
+}
+
+#[test]
+fn killed_at_any_commit_of_a_large_message_and_cleaned_up_it_is_there_once_when_it_is_handed_over_again()
+ {
+    let mut letter = message("grades", "grade", &[]);
+    letter["template"] = true.into();
+    letter["content"] = json!({"en": {"subject": "Grade of {{ user }}", "text": "{{ to }}"}});
+    letter["receivers"] = (0..600)
+        .map(|n| json!({"to": format!("user{n}@example.com"), "user": format!("user{n}")}))
+        .collect();
+    let mut became = std::collections::BTreeSet::new();
+    for commit in 1..20 {
+        let postroom = Setup::new().file("email").build();
+        let file = postroom.folder().join("letter.jsonl");
+        fs::write(&file, letter.to_string()).unwrap();
+        let mut submit = postroom.command(&["submit", file.to_str().unwrap()]);
+        let at = format!("after another commit:{commit}");
+        let killed = Running::spawn(submit.env("POSTROOM_KILL_AT", at))
+            .wait()
+            .was_killed();
+        postroom
+            .run(&["delete-messages-without-receivers", "--yes"])
+            .ok();
+        let again = postroom.submit(std::slice::from_ref(&letter)).remove(0);
+        became.insert(again["result"].as_str().unwrap().to_owned());
+        let rows = postroom.list_json("");
+        let mut users: Vec<_> = rows.iter().map(|row| row["user"].to_string()).collect();
+        users.sort_unstable();
+        users.dedup();
+        assert_eq!((rows.len(), users.len()), (600, 600), "{commit}");
+        for row in &rows {
+            let subject = format!("Grade of {}", row["user"].as_str().unwrap());
+            assert_eq!(row["subject"], subject);
+        }
+        postroom.run(&["check"]).ok();
+        if !killed {
+            break;
+        }
+    }
+    assert_eq!(became.len(), 2, "{became:?}");
 }

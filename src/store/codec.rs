@@ -3,14 +3,12 @@
 use std::{borrow::Cow, cell::RefCell};
 
 use rusqlite::{Error, types::Type};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use zstd::{
     bulk::{Compressor, Decompressor},
     zstd_safe::get_frame_content_size,
 };
-
-use crate::message::Content;
 
 /// Below this a frame of zstd costs more than it saves.
 const WORTH_COMPRESSING: usize = 256;
@@ -31,15 +29,20 @@ pub(super) struct Packed {
     pub(super) body: Vec<u8>,
 }
 
-pub(super) fn pack(content: &Content) -> Result<Packed, serde_json::Error> {
+pub(super) fn pack(content: &impl Serialize) -> Result<Packed, serde_json::Error> {
     let plain = serde_json::to_vec(content)?;
     let hash = Sha256::digest(&plain).into();
     let (codec, body) = squeeze(plain);
     Ok(Packed { hash, codec, body })
 }
 
+/// The hash that `pack` finds.
+pub(super) fn hash(content: &impl Serialize) -> Result<[u8; 32], serde_json::Error> {
+    Ok(Sha256::digest(serde_json::to_vec(content)?).into())
+}
+
 /// The codec and the bytes: compressed where that saves anything.
-pub(super) fn squeeze(plain: Vec<u8>) -> (i64, Vec<u8>) {
+fn squeeze(plain: Vec<u8>) -> (i64, Vec<u8>) {
     let packed = (plain.len() >= WORTH_COMPRESSING)
         .then(|| COMPRESSOR.with_borrow_mut(|zstd| zstd.as_mut()?.compress(&plain).ok()))
         .flatten();
@@ -58,7 +61,7 @@ pub(super) fn is_whole(codec: i64, body: &[u8], hash: &[u8]) -> bool {
     plain(codec, body).is_ok_and(|plain| Sha256::digest(&plain).as_slice() == hash)
 }
 
-fn damaged(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+pub(super) fn damaged(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     Error::FromSqlConversionFailure(0, Type::Blob, error)
 }
 
@@ -89,7 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::Body;
+    use crate::message::{Body, Content};
 
     proptest! {
         #[test]

@@ -6,7 +6,7 @@
 //!
 //! Where to look, in the order of a receiver's life:
 //!
-//! - in: `submit` (with `codec`, how contents are packed, and `remainder`, the receivers of a message to very many); `import` takes in what another
+//! - in: `submit` (with `codec`, how contents are packed, `part`, receivers on their way, and `remainder`, those of a message to very many); `import` takes in what another
 //!   system sent; `seed` gives a demo its past;
 //! - out: `engine` (who delivers, who died), `claim`, `ledger` (arm and settle), `backend` (breaker and pause), `cause` (what failures have in common);
 //! - read: `window` asks a `plan`, which knows the indexes, in the order of a `sort`; `detail`, `health`, `traffic`, `words` and `search` (the text
@@ -38,6 +38,7 @@ mod log;
 mod model;
 mod open;
 mod pace;
+mod part;
 mod plan;
 mod remainder;
 mod retention;

@@ -1,126 +1,155 @@
 //! Messages with very many receivers: stored whole in one short transaction, made rows in steps that let others in.
 //!
-//! The transaction that stores such a message holds its receivers as packed parts. From then on the message is known by its key, and nothing of it
-//! can be lost: who stored it makes rows of the parts at once, and if it dies, whoever has the store open goes on.
+//! Before that transaction its receivers are written down as packed parts, in steps too. They lie among the contents, where nobody sees them: if it
+//! never comes to that transaction, they are contents that nobody uses: used when the message is handed over again, or cleaned away. The transaction itself names the parts and no
+//! more. From then on the message is known by its key, and nothing of it can be lost: while a part is named no content is cleaned away, who stored the
+//! message makes rows of the parts at once, and if it dies, whoever has the store open goes on.
+
+use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    SeedAttempt, Store, StoreError, cause, codec,
+    Store, StoreError, codec,
     error::explain,
     pace::GAP,
-    seed::insert_attempts,
-    submit::{fresh, json},
-    timestamp,
+    part::{Packing, Part, Ready, Row},
+    submit::{content_id, json},
 };
-use crate::message::{Failure, Outcome, ReceiverId, State};
 
-/// Receivers that become rows in one transaction: some 15 ms.
-pub(super) const PART: usize = 250;
+/// Bytes of parts that are written at once: a few milliseconds.
+const AT_ONCE: usize = 1 << 18;
 
-/// What the receivers of one message have in common.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Common {
-    pub(super) message: i64,
-    pub(super) kind: i64,
-    /// Milliseconds since 1970, like all times here.
-    pub(super) created_at: i64,
-    pub(super) priority: i64,
-    pub(super) send_after: Option<i64>,
-    pub(super) expires_at: Option<i64>,
-    pub(super) due_at: i64,
-}
-
-/// One receiver that is to become a row.
+/// What stands for a part in the message's own transaction.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Line {
-    pub(super) backend: i64,
-    pub(super) content: i64,
-    pub(super) identity: String,
-    pub(super) name: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) language: String,
-    pub(super) metadata: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) unrendered: Option<Unrendered>,
+struct Named {
+    /// The hash of the content that is the part.
+    content: [u8; 32],
 }
 
-/// Why a receiver has no words that could be sent.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Unrendered {
-    error: String,
-    traceback: String,
-    phase: Option<String>,
+/// What may stand there.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body {
+    Named(Named),
+    /// As older versions packed it.
+    Whole(Part<'static>),
 }
 
-impl Unrendered {
-    pub(super) fn of(failure: &Failure) -> Self {
-        Self {
-            error: failure.error.clone(),
-            traceback: failure.traceback.clone(),
-            phase: failure.phase.clone(),
-        }
-    }
-
-    /// Notes it: a try that failed for good before anybody was asked.
-    fn note(&self, tx: &Transaction<'_>, identity: &str, at: i64) -> rusqlite::Result<()> {
-        let receiver = ReceiverId(tx.last_insert_rowid());
-        let attempt = SeedAttempt {
-            outcome: Outcome::Permanent,
-            started_at: timestamp(at),
-            ended_at: timestamp(at),
-            code: None,
-            enhanced: None,
-            text: self.error.clone(),
-            traceback: self.traceback.clone(),
-            server: None,
-            phase: self.phase.clone(),
-            transcript: None,
-        };
-        let cause = cause::note(tx, &attempt.failure(), identity, timestamp(at))?;
-        tx.prepare_cached(
-            "UPDATE receiver SET failed_count = 1, epoch = 1, cause_id = ? WHERE id = ?",
-        )?
-        .execute([cause.0, receiver.0])?;
-        insert_attempts(tx, receiver, &[attempt], "submit")
-    }
-}
-
-/// Some receivers of a message.
-#[derive(Serialize, Deserialize)]
-struct Part {
-    common: Common,
-    lines: Vec<Line>,
+/// A part that was found.
+struct Found {
+    id: i64,
+    message: i64,
+    named: Option<[u8; 32]>,
+    part: Ready,
 }
 
 impl Store {
+    /// Writes the parts of a message down; returns what they are named by.
+    pub(super) fn put_by<'a>(
+        &self,
+        first: Part<'a>,
+        packing: &mut Packing<'a>,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let explain = |error| explain(&self.path, error);
+        let (mut put, mut waiting, mut size) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(part) = next {
+            let packed = codec::pack(&part)
+                .map_err(|error| explain(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
+            put.push(packed.hash);
+            size += packed.body.len();
+            waiting.push(packed);
+            next = if packing.is_done() {
+                None
+            } else {
+                Some(packing.part().map_err(explain)?)
+            };
+            if size >= AT_ONCE || next.is_none() {
+                self.write(|tx| {
+                    for packed in &waiting {
+                        content_id(tx, "", packed)?;
+                    }
+                    Ok(())
+                })?;
+                waiting.clear();
+                size = 0;
+            }
+        }
+        Ok(put)
+    }
+
     /// Makes rows of one part, if there is any; says whether there was.
     pub(super) fn store_some(&self) -> Result<bool, StoreError> {
-        // Asked before a transaction is begun: mostly there is nothing to do.
-        let any: bool = self
-            .writer()
-            .query_row("SELECT EXISTS (SELECT 1 FROM remainder)", [], |row| {
-                row.get(0)
-            })
-            .map_err(|error| explain(&self.path, error))?;
-        if !any {
+        let Some(found) = self
+            .next_part()
+            .map_err(|error| explain(&self.path, error))?
+        else {
             return Ok(false);
-        }
+        };
         self.write(|tx| {
-            let found: Option<(i64, i64, Vec<u8>)> = tx
-                .prepare_cached("SELECT id, codec, body FROM remainder ORDER BY id LIMIT 1")?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()?;
-            let Some((id, codec, body)) = found else {
-                return Ok(false);
-            };
-            let part: Part = codec::unpack(codec, &body)?;
-            insert(tx, &part.common, &part.lines)?;
-            tx.prepare_cached("DELETE FROM remainder WHERE id = ?")?
-                .execute([id])?;
-            Ok(true)
-        })
+            let mine = tx
+                .prepare_cached("DELETE FROM remainder WHERE id = ?")?
+                .execute([found.id])?;
+            if mine == 0 {
+                // Somebody else was faster.
+                return Ok(());
+            }
+            let message = tx
+                .prepare_cached("SELECT id, kind_id, created_at FROM message WHERE id = ?")?
+                .query_row([found.message], |row| {
+                    Ok(Row {
+                        id: row.get(0)?,
+                        kind: row.get(1)?,
+                        created_at: row.get(2)?,
+                    })
+                })?;
+            found.part.insert(tx, &message, &mut HashMap::new())?;
+            if let Some(hash) = found.named {
+                tx.prepare_cached("DELETE FROM content WHERE hash = ?")?
+                    .execute([hash])?;
+            }
+            Ok(())
+        })?;
+        Ok(true)
+    }
+
+    /// The part that is next, made ready without the write lock.
+    fn next_part(&self) -> rusqlite::Result<Option<Found>> {
+        let mut conn = self.writer();
+        // Both looks see the same moment.
+        let tx = conn.transaction()?;
+        let found: Option<(i64, i64, i64, Vec<u8>)> = tx
+            .prepare_cached(
+                "SELECT id, message_id, codec, body FROM remainder ORDER BY id LIMIT 1",
+            )?
+            .query_row([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .optional()?;
+        let Some((id, message, codec, body)) = found else {
+            return Ok(None);
+        };
+        let (named, part) = match codec::unpack(codec, &body)? {
+            Body::Whole(part) => (None, part),
+            Body::Named(Named { content }) => {
+                let part = tx
+                    .prepare_cached("SELECT codec, body FROM content WHERE hash = ?")?
+                    .query_row([content], |row| {
+                        codec::unpack::<Part<'_>>(row.get(0)?, row.get_ref(1)?.as_blob()?)
+                    })?;
+                (Some(content), part)
+            }
+        };
+        drop(tx);
+        drop(conn);
+        Ok(Some(Found {
+            id,
+            message,
+            named,
+            part: part.ready()?,
+        }))
     }
 
     /// Makes rows of all there is, in steps that let others in.
@@ -132,64 +161,71 @@ impl Store {
     }
 }
 
-/// Receivers as rows.
-pub(super) fn insert(
-    tx: &Transaction<'_>,
-    common: &Common,
-    lines: &[Line],
-) -> rusqlite::Result<()> {
-    let mut statement = tx.prepare_cached(
-        "INSERT INTO receiver (message_id, kind_id, backend_id, content_id, created_at, identity, name, user, language, metadata, priority,
-                               send_after, expires_at, uid, state, due_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?;
-    for line in lines {
-        statement.execute(params![
-            common.message,
-            common.kind,
-            line.backend,
-            line.content,
-            common.created_at,
-            line.identity,
-            line.name,
-            line.user,
-            line.language,
-            line.metadata,
-            common.priority,
-            common.send_after,
-            common.expires_at,
-            fresh(12)?,
-            match line.unrendered {
-                None => State::Queued,
-                Some(_) => State::Permanent,
-            }
-            .number(),
-            line.unrendered.is_none().then_some(common.due_at),
-        ])?;
-        if let Some(unrendered) = &line.unrendered {
-            unrendered.note(tx, &line.identity, common.created_at)?;
+/// Whether all these parts lie there: who cleans up may have been there meanwhile.
+pub(super) fn are_there(tx: &Transaction<'_>, parts: &[[u8; 32]]) -> rusqlite::Result<bool> {
+    let mut look = tx.prepare_cached("SELECT 1 FROM content WHERE hash = ?")?;
+    for part in parts {
+        if !look.exists([part])? {
+            return Ok(false);
         }
+    }
+    Ok(true)
+}
+
+/// Names the parts as a message's: it has these receivers.
+pub(super) fn name(tx: &Transaction<'_>, message: i64, parts: &[[u8; 32]]) -> rusqlite::Result<()> {
+    let mut statement =
+        tx.prepare_cached("INSERT INTO remainder (message_id, codec, body) VALUES (?, 0, ?)")?;
+    for &content in parts {
+        statement.execute(params![message, json(&Named { content })?.into_bytes()])?;
     }
     Ok(())
 }
 
-/// Receivers as parts, to become rows later.
-pub(super) fn put_by(
-    tx: &Transaction<'_>,
-    common: &Common,
-    mut lines: Vec<Line>,
-) -> rusqlite::Result<()> {
-    let mut statement =
-        tx.prepare_cached("INSERT INTO remainder (message_id, codec, body) VALUES (?, ?, ?)")?;
-    while !lines.is_empty() {
-        let later = lines.split_off(lines.len().min(PART));
-        let part = Part {
-            common: common.clone(),
-            lines,
-        };
-        let (codec, body) = codec::squeeze(json(&part)?.into_bytes());
-        statement.execute(params![common.message, codec, body])?;
-        lines = later;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_version_packed_becomes_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("postroom.db")).unwrap();
+        let part = r#"{"common":{"message":5,"kind":2,"created_at":9,"priority":3,"send_after":null,"expires_at":77,"due_at":9},"lines":[
+            {"backend":3,"content":4,"identity":"a@example.com","name":"A","user":"a","language":"en","metadata":"{\"n\":1}"},
+            {"backend":3,"content":4,"identity":"b@example.com","name":null,"user":null,"language":"en","metadata":"null",
+             "unrendered":{"error":"no grade","traceback":"line 1","phase":"render"}}]}"#;
+        store
+            .write(|tx| {
+                tx.execute_batch(
+                    "INSERT INTO kind VALUES (2, 'feedback');
+                     INSERT INTO backend (id, name, changed_at) VALUES (3, 'email', 0);
+                     INSERT INTO content VALUES (4, zeroblob(32), 's', 0, x'7b7d');
+                     INSERT INTO message VALUES (5, 'k', zeroblob(32), 2, NULL, NULL, '[]', NULL, NULL, 9, '{}', 0);",
+                )?;
+                tx.execute(
+                    "INSERT INTO remainder (message_id, codec, body) VALUES (5, 0, ?)",
+                    [part.as_bytes()],
+                )
+            })
+            .unwrap();
+        store.store_remainder().unwrap();
+        let rows: Vec<String> = store
+            .reader()
+            .unwrap()
+            .run(|conn| {
+                conn.prepare(
+                    "SELECT concat_ws(' ', message_id, kind_id, backend_id, content_id, created_at, identity, name, user, metadata, priority, expires_at, state, due_at)
+                     FROM receiver ORDER BY id",
+                )?
+                .query_map([], |row| row.get(0))?
+                .collect()
+            })
+            .unwrap();
+        let wanted = [
+            "5 2 3 4 9 a@example.com A a {\"n\":1} 3 77 0 9",
+            "5 2 3 4 9 b@example.com null 3 77 7",
+        ];
+        assert_eq!(rows, wanted);
+        assert!(!store.store_some().unwrap());
     }
-    Ok(())
 }
