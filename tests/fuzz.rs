@@ -339,10 +339,10 @@ fn every_target_of_cargo_fuzz_is_tried_here() {
 #[test]
 fn a_screen_full_of_what_is_searched_for_is_drawn_at_once() {
     let mut page = Page::default();
-    page.text(Role::Plain, &"a:".repeat(200_000));
+    page.text(Role::Plain, &"a:".repeat(1_000_000));
     let shape = Shape {
         width: 80,
-        height: 60,
+        height: 400,
         wrap: false,
     };
     let here = Hit { line: 0, at: 2 };
@@ -361,5 +361,5 @@ fn a_screen_full_of_what_is_searched_for_is_drawn_at_once() {
         }
     }
     // Looking each piece up among all that match would take many times as long.
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }
