@@ -115,8 +115,11 @@ impl Mover {
     }
 
     fn tell(&mut self, error: &StoreError) {
-        // Somebody else moves it, or nobody waits for it any more.
-        let passes = matches!(error, StoreError::Busy(_) | StoreError::Interrupted);
+        // Somebody else moves it, nobody waits for it any more, or nobody can write and make it grow.
+        let passes = matches!(
+            error,
+            StoreError::Busy(_) | StoreError::Interrupted | StoreError::ReadOnly(_)
+        );
         if !passes && !std::mem::replace(&mut self.told, true) {
             tracing::error!(%error, "the store's log cannot be moved into the store and grows until it can");
         }
