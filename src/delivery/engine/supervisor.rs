@@ -261,8 +261,11 @@ impl Supervisor {
             && (ledger.has_unwritten() || !self.shared.lanes.iter().all(|lane| lane.is_idle()))
         {
             self.shared.turned();
-            if ledger.flush().is_err() || !self.shared.lanes.iter().all(|lane| lane.is_idle()) {
-                self.shared.signal.wait(RIDE);
+            match ledger.flush() {
+                // What it refuses now it refuses for good.
+                Err(error) if !error.is_passing() => break,
+                Ok(()) if self.shared.lanes.iter().all(|lane| lane.is_idle()) => {}
+                _ => self.shared.signal.wait(RIDE),
             }
         }
         // Connections say goodbye; nobody waits long for that.
