@@ -1,10 +1,7 @@
 //! What is attached to a whole message, in the content of the detail.
 
-use super::*;
-use crate::{
-    console::effect::Save,
-    message::{Body, Content},
-};
+use super::{export::saves, *};
+use crate::message::{Body, Content};
 
 /// A mail with text, two files and a mail that has a third.
 const MAIL: &str = "Subject: Plan\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
@@ -22,14 +19,6 @@ fn holding(mail: &str) -> Memory {
     };
     memory.contents.insert(96, content);
     memory
-}
-
-fn saves(console: &Console) -> Vec<&Save> {
-    let saves = console.effects.iter().filter_map(|effect| match effect {
-        Effect::Save(save) => Some(save),
-        _ => None,
-    });
-    saves.collect()
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
 
 const JAVA: &str = include_str!("../traceback/samples/java.txt");
 
-fn saves(console: &Console) -> Vec<&Save> {
+pub(super) fn saves(console: &Console) -> Vec<&Save> {
     let saves = console.effects.iter().filter_map(|effect| match effect {
         Effect::Save(save) => Some(save),
         _ => None,
