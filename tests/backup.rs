@@ -16,7 +16,7 @@ use postroom::{
     demo::server::{Script, Server},
     store::{Backup, Store, StoreError},
 };
-use support::{Disk, Postroom, SOON, Setup, message, several, with_own_mounts};
+use support::{Disk, Postroom, SOON, Setup, message, page_size, several, with_own_mounts};
 
 /// The copy of a backup in its own right: the program with `--store`.
 fn on<'a>(copy: &'a Path, arguments: &[&'a str]) -> Vec<&'a str> {
@@ -246,8 +246,9 @@ fn a_damaged_store_makes_no_backup() {
         .unwrap();
     drop(conn);
     let mut bytes = fs::read(postroom.store_path()).unwrap();
-    let at = (page as usize - 1) * 4_096;
-    bytes[at..at + 4_096].fill(0x55);
+    let size = page_size(&bytes);
+    let at = (page as usize - 1) * size;
+    bytes[at..at + size].fill(0x55);
     fs::write(postroom.store_path(), bytes).unwrap();
     let copy = postroom.folder().join("copy.db");
     let ran = postroom.run(&["backup", copy.to_str().unwrap()]).exit(1);
@@ -296,4 +297,24 @@ fn init_removes_what_a_killed_init_left_and_does_not_join_a_log_of_another_store
     postroom.run(&["init"]).ok();
     assert!(!half.exists());
     postroom.run(&["status"]).ok();
+}
+
+#[test]
+fn a_store_whose_pages_have_another_size_is_used_and_copied_as_it_is() {
+    let server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Postroom::to(&server);
+    let conn = rusqlite::Connection::open(postroom.store_path()).unwrap();
+    // Both only outside of WAL mode.
+    conn.execute_batch(
+        "PRAGMA journal_mode = DELETE; PRAGMA page_size = 4096; VACUUM; PRAGMA journal_mode = WAL;",
+    )
+    .unwrap();
+    drop(conn);
+    postroom.submit(&several("m", 50));
+    assert_eq!(postroom.deliver().sent, 50);
+    let copy = backup(&postroom, "copy.db");
+    assert_eq!(count(&postroom, &copy, "status:sent"), 50);
+    for store in [postroom.store_path(), copy] {
+        assert_eq!(page_size(&fs::read(store).unwrap()), 4096);
+    }
 }

@@ -9,7 +9,9 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _};
 use chrono::{Datelike as _, TimeDelta, Utc};
 use postroom::demo::server::{Action, Phase, Script, Server};
 use serde_json::{Value, json};
-use support::{Certificate, Disk, Postroom, SOON, Setup, message, several, with_own_mounts};
+use support::{
+    Certificate, Disk, Postroom, SOON, Setup, message, page_size, several, with_own_mounts,
+};
 
 /// Every point with what it came to.
 fn check(postroom: &Postroom, code: i32) -> BTreeMap<String, (Value, String)> {
@@ -144,7 +146,8 @@ fn an_index_that_leads_in_circles_ends_with_a_word_and_not_never() {
             .unwrap();
         drop(conn);
         let root = usize::try_from(root).unwrap();
-        let page = &mut bytes[(root - 1) * 4096..root * 4096];
+        let size = page_size(&bytes);
+        let page = &mut bytes[(root - 1) * size..root * size];
         // Its cells lead to leaves: each to the one of the first.
         let header = if page[0] == 5 || page[0] == 2 {
             12
@@ -215,7 +218,7 @@ fn a_damaged_page_is_found_and_the_way_out_told() {
                 |row| row.get(0),
             )
             .unwrap();
-        (page as usize - 1) * 4_096
+        page as usize - 1
     };
     let (one, other) = (root("receiver_state"), root("receiver_user"));
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -223,7 +226,8 @@ fn a_damaged_page_is_found_and_the_way_out_told() {
     drop(conn);
     // A page that is sound, and not the one that belongs there.
     let mut bytes = fs::read(postroom.store_path()).unwrap();
-    bytes.copy_within(other..other + 4_096, one);
+    let size = page_size(&bytes);
+    bytes.copy_within(other * size..(other + 1) * size, one * size);
     fs::write(postroom.store_path(), bytes).unwrap();
     let points = check(&postroom, 1);
     let (ok, message) = &points["integrity"];

@@ -24,7 +24,8 @@ use postroom::{
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::{
-    Disk, Postroom, Ran, ReadOnly, SOON, Setup, Summary, message, raw_message, with_own_mounts,
+    Disk, Postroom, Ran, ReadOnly, SOON, Setup, Summary, message, page_size, raw_message,
+    with_own_mounts,
 };
 
 /// It must have failed with this code, saying all of these words and nothing of a fault in the program.
@@ -238,9 +239,11 @@ fn a_pass_on_a_disk_that_stays_full_fails_and_the_next_one_sends_nobody_anything
                     .set("backends.email.on_unknown", "hold")
                     .set("delivery.min_free", "0"),
             );
-            assert_eq!(postroom.count("status:sent"), 19);
             assert_eq!(postroom.deliver().sent, 41);
-            assert_eq!(postroom.count("status:sent"), 60);
+            // The last result found room if what was in the log already could be moved without the file becoming larger. Else nobody knows it.
+            let doubtful = postroom.count("reason:unconfirmed");
+            assert!(doubtful <= 1, "{doubtful}");
+            assert_eq!(postroom.count("status:sent"), 60 - doubtful);
             server.with_ledger(|ledger| assert_eq!(ledger.entries.len(), 41));
         },
     );
@@ -587,19 +590,19 @@ fn a_store_that_was_cut_short_is_an_error_and_not_a_fault() {
 
 #[test]
 fn a_damaged_page_is_an_error_and_not_a_fault() {
-    const PAGE: usize = 4096;
     let (_server, postroom) = rich_store();
     let whole = fs::read(postroom.store_path()).unwrap();
+    let size = page_size(&whole);
     let mut random = fastrand::Rng::with_seed(11);
-    for page in 0..whole.len() / PAGE {
+    for page in 0..whole.len() / size {
         // Half of the pages are overwritten whole, half have some bytes turned round.
         let mut damaged = whole.clone();
-        let bytes = &mut damaged[page * PAGE..][..PAGE];
+        let bytes = &mut damaged[page * size..][..size];
         if page % 2 == 0 {
             random.fill(bytes);
         } else {
             for _ in 0..20 {
-                bytes[random.usize(..PAGE)] ^= random.u8(1..);
+                bytes[random.usize(..size)] ^= random.u8(1..);
             }
         }
         fs::write(postroom.store_path(), damaged).unwrap();

@@ -20,9 +20,12 @@ const BASE: usize = 100_000;
 /// Receivers that one step adds to the text index.
 const STEP: usize = 20_000;
 
+/// Raised when what is kept is to be made anew though its schema is the same.
+const EDITION: u32 = 2;
+
 /// The file of a store with so many receivers. Above 100,000 only multiples of that.
 pub fn store(receivers: usize) -> PathBuf {
-    let folder = format!("demo-{receivers}-schema-{SCHEMA}");
+    let folder = format!("demo-{receivers}-schema-{SCHEMA}-{EDITION}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
     let (path, made) = (folder.join("postroom.db"), folder.join("made"));
     if made.exists() {

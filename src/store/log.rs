@@ -12,7 +12,7 @@ use std::{
 
 use rusqlite::{Connection, InterruptHandle, config::DbConfig, ffi};
 
-use super::{Store, StoreError, connect, error::explain};
+use super::{PAGE, Store, StoreError, connect, error::explain};
 use crate::fail;
 
 /// From this many pages not moved yet it is worth while.
@@ -25,10 +25,10 @@ const LONG: i64 = 8_000;
 pub(super) const UNATTENDED: i64 = 2 * LONG;
 
 /// Bytes that the log's file keeps when it begins anew, twice as many as it has where nobody reads for long: what a backup made it grow is given back.
-pub(super) const KEPT: i64 = 2 * UNATTENDED * 4_096;
+pub(super) const KEPT: i64 = 2 * UNATTENDED * PAGE;
 
 /// From this many pages that cannot be moved (250 MiB) it is told, and again whenever they have doubled.
-const MUCH: i64 = 64_000;
+const MUCH: i64 = (250 << 20) / PAGE;
 
 /// How often the log is looked at.
 pub(super) const EVERY: Duration = Duration::from_millis(50);
@@ -38,6 +38,8 @@ pub(super) struct Mover {
     path: PathBuf,
     conn: Connection,
     file: &'static File,
+    /// Bytes of a page of this store.
+    page: i64,
     /// From so many pages that cannot be moved it is told.
     tell_from: i64,
     /// It was told that the file cannot be written.
@@ -53,9 +55,14 @@ struct Log {
 impl Mover {
     pub(super) fn new(store: &Store) -> Result<Self, StoreError> {
         let (path, mut conn) = connect(store.path(), false)?;
-        conn.busy_handler(Some(wait_for_readers))
-            .and_then(|()| store.writer().pragma_update(None, "wal_autocheckpoint", 0))
-            .map_err(|error| explain(&path, error))?;
+        let mut set_up = || -> rusqlite::Result<i64> {
+            conn.busy_handler(Some(wait_for_readers))?;
+            store
+                .writer()
+                .pragma_update(None, "wal_autocheckpoint", 0)?;
+            conn.pragma_query_value(None, "page_size", |row| row.get(0))
+        };
+        let page = set_up().map_err(|error| explain(&path, error))?;
         let file = never_closed(&path).map_err(|source| StoreError::Io {
             path: path.clone(),
             source: source.into(),
@@ -64,6 +71,7 @@ impl Mover {
             path,
             conn,
             file,
+            page,
             tell_from: MUCH,
             told: false,
         })
@@ -109,7 +117,7 @@ impl Mover {
             self.tell_from = MUCH;
         } else if left >= self.tell_from {
             self.tell_from = 2 * left;
-            let (store, mib) = (self.path.display(), left >> 8);
+            let (store, mib) = (self.path.display(), (left * self.page) >> 20);
             tracing::warn!(%store, mib, "the store's log grows and grows: a process began to read and has not ended; `lsof` with the store's name lists who has it open");
         }
     }
@@ -206,7 +214,7 @@ mod tests {
                     reader.run(contents).unwrap();
                 }
             });
-            write(LONG << 12);
+            write(LONG * PAGE);
             written += 1;
             while mover.checkpoint("NOOP").unwrap().length >= LONG {
                 mover.step(false);

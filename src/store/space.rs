@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Store, StoreError, error::explain, pace::GAP};
+use super::{PAGE, Store, StoreError, error::explain, pace::GAP};
 
 /// A step ends after this.
 const SLICE: Duration = Duration::from_millis(5);
@@ -11,7 +11,7 @@ const SLICE: Duration = Duration::from_millis(5);
 const PAGES: u32 = 16;
 
 /// From so many pages that hold nothing (8 MiB) it is worth while; fewer are soon used again.
-pub(super) const WORTH: i64 = 2_000;
+pub(super) const WORTH: i64 = (8 << 20) / PAGE;
 
 impl Store {
     /// How many pages of the file hold nothing.

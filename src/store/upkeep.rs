@@ -201,6 +201,7 @@ mod tests {
     use rusqlite::config::DbConfig;
 
     use super::*;
+    use crate::store::PAGE;
     use crate::store::connect;
 
     #[test]
@@ -248,7 +249,7 @@ mod tests {
         let look = "SELECT count(*) FROM content";
         let contents: i64 = snapshot.query_row(look, [], |row| row.get(0)).unwrap();
         assert_eq!(contents, 0);
-        let bytes = 3 * log::UNATTENDED * 4_096;
+        let bytes = 3 * log::UNATTENDED * PAGE;
         store.write(|tx| tx.execute(ADD, [bytes])).unwrap();
         drop(upkeep);
         store
@@ -308,6 +309,6 @@ mod tests {
             .unwrap()
             .run(|conn| conn.query_row(body, [], |row| row.get::<_, i64>(0)))
             .unwrap();
-        assert_eq!(bytes, 3 * log::UNATTENDED * 4_096);
+        assert_eq!(bytes, 3 * log::UNATTENDED * PAGE);
     }
 }

@@ -67,6 +67,11 @@ pub fn skipped(what: &str) {
     let _ = io::stderr().write_all(format!("\n!! SKIPPED: {what}\n").as_bytes());
 }
 
+/// Bytes of a page of this database, as its head says (<https://sqlite.org/fileformat.html>, 1.3.2).
+pub fn page_size(database: &[u8]) -> usize {
+    u16::from_be_bytes([database[16], database[17]]).into()
+}
+
 /// Whether the program is here; else a line says that nothing was tested with it.
 pub fn is_here(program: &str) -> bool {
     let here = Command::new(program)
@@ -349,7 +354,7 @@ pub fn lengthen_the_log(store: &Path) {
     let conn = Connection::open(store).unwrap();
     conn.busy_timeout(SOON).unwrap();
     conn.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
-    let long = "INSERT INTO audit (id, at, who, action, target, count) VALUES (-1, 0, 'test', '', hex(randomblob(18000000)), 0) \
+    let long = "INSERT INTO audit (id, at, who, action, target, count) VALUES (-1, 0, 'test', '', hex(randomblob(9000000)), 0) \
                 ON CONFLICT (id) DO UPDATE SET target = excluded.target";
     conn.execute(long, []).unwrap();
 }
