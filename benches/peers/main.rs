@@ -3,11 +3,12 @@
 //!
 //! `cargo bench --bench peers` prints messages per second at 1, 4 and 8 connections, the ratios with their goals, and what each takes of the
 //! processors for 1,000 messages; then the same for one raw message to 50,000 recipients in transactions of 50. All are whole processes, from their
-//! start to their end, but for django-post_office, of which only the command itself is timed, without Python's start.
+//! start to their end, but for django-post_office, of which only the command itself is timed, without Python's start. The last column is what the
+//! processors have room for, the sink's work beside the goal of `deliver`'s: nothing that takes that much can send faster on this machine.
 //!
 //! What is not installed it fetches from Debian and from PyPI into `target/tmp/peers`, and says what it could not.
 
-use std::{path::Path, process::Command};
+use std::{num::NonZero, path::Path, process::Command};
 
 use postroom::{
     message::{Body, Content, Submission},
@@ -23,7 +24,7 @@ mod sink;
 mod tools;
 
 use letters::{letter, receiver, submission, text};
-use program::{configure, deliver, run};
+use program::{configure, deliver, run, taken_by};
 use sink::Sink;
 use tools::{Django, Postfix};
 
@@ -58,7 +59,7 @@ fn main() {
         sink.name()
     );
     println!(
-        "{:>11} | {:>17} {:>8} | {:>17} {:>8} | {:>6} {:>6} | {:>17} {:>8} | {:>6} {:>6}",
+        "{:>11} | {:>17} {:>8} | {:>17} {:>8} | {:>6} {:>6} | {:>17} {:>8} | {:>6} {:>6} | {:>8} {:>11}",
         "connections",
         "deliver, msg/s",
         "cpu s/k",
@@ -69,16 +70,22 @@ fn main() {
         "post_office",
         "cpu s/k",
         "ratio",
-        "goal"
+        "goal",
+        "sink s/k",
+        "room, msg/s"
     );
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as f64;
     for (connections, source_goal, django_goal) in GOALS {
         let (mut ours, mut sources, mut djangos) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sinks = 0.0;
         for _ in 0..ROUNDS {
+            let before = sink.pid().map_or(0.0, taken_by);
             sources.extend(
                 postfix
                     .as_ref()
                     .map(|it| source(it, sink.port(), connections)),
             );
+            sinks += sink.pid().map_or(0.0, taken_by) - before;
             ours.push(letters_to_one(sink.port(), connections));
             djangos.extend(
                 django
@@ -99,9 +106,12 @@ fn main() {
         };
         let (source, source_ratio) = against(median(&mut sources), source_goal);
         let (django, django_ratio) = against(median(&mut djangos), django_goal);
+        let sink = sinks * 1_000.0 / (ROUNDS * MESSAGES) as f64;
         println!(
-            "{connections:>11} | {:>17.0} {:>8.3} | {source} | {source_ratio} | {django} | {django_ratio}",
-            ours.rate, ours.cpu
+            "{connections:>11} | {:>17.0} {:>8.3} | {source} | {source_ratio} | {django} | {django_ratio} | {sink:>8.3} {:>11.0}",
+            ours.rate,
+            ours.cpu,
+            cores * 1_000.0 / (CPU_GOAL + sink)
         );
     }
     println!("goal of deliver's processor time for 1,000 messages: {CPU_GOAL} s");

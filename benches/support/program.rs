@@ -105,12 +105,22 @@ fn peak(status: &str) -> Option<f64> {
     Some(kib / 1024.0)
 }
 
-/// Seconds of the processors that the children took that have been waited for: in hundredths, as Linux tells programs.
+/// Seconds of the processors that the children took that have been waited for.
 fn children() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name in parentheses, which may have spaces, comes the third field; these are the sixteenth and the seventeenth.
+    processors("self", 13)
+}
+
+/// Seconds of the processors that a program that runs has taken so far.
+pub fn taken_by(pid: u32) -> f64 {
+    processors(&pid.to_string(), 11)
+}
+
+/// Two fields of its status, one behind the other (proc_pid_stat(5)): in hundredths, as Linux tells programs.
+fn processors(pid: &str, field: usize) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name in parentheses, which may have spaces, comes the third.
     let fields = stat.rsplit(')').next().unwrap_or_default();
-    let fields = fields.split_whitespace().skip(13).take(2);
+    let fields = fields.split_whitespace().skip(field).take(2);
     let ticks: f64 = fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
     ticks / 100.0
 }

@@ -51,6 +51,15 @@ impl Sink {
         }
     }
 
+    /// The process, where it is one of its own.
+    #[allow(dead_code, reason = "only some benches ask")]
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Postfix(process, _) => Some(process.id()),
+            Self::Ours(_) => None,
+        }
+    }
+
     pub fn port(&self) -> u16 {
         match self {
             Self::Postfix(_, port) => *port,
