@@ -88,8 +88,8 @@ use half::Half;
 use open::{check_version, connect, open_checked, refuse_network, wait_for_lock};
 
 /// Bytes of a page of a new store. One receiver's result changes a few bytes on each of a dozen pages, and all of these are written and flushed before
-/// its connection goes on: with SQLite's usual 4,096 that takes a quarter longer, and nothing that reads is faster
-/// (`cargo bench --bench peers`, `--bench store`). Stores keep the size that they were made with.
+/// its connection goes on: with SQLite's usual 4,096 one connection delivers a tenth less and takes a tenth more of the processors
+/// (`cargo bench --bench peers`), and nothing that reads is faster (`cargo bench --bench store`). Stores keep the size that they were made with.
 const PAGE: i64 = 2_048;
 
 /// An open store: where it is, and the one connection of this process that writes.
