@@ -25,7 +25,7 @@ use super::{
 };
 use crate::message::Timestamp;
 
-/// Pages a step, 4 MiB: often enough for progress and a signal.
+/// Pages a step, 2 MiB of a new store: often enough for progress and a signal.
 const STEP: i32 = 1_024;
 
 /// How the reason of a pause begins that a backup brought with it.

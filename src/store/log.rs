@@ -24,11 +24,12 @@ const LONG: i64 = 8_000;
 /// A connection that has no [`Mover`] moves the log itself once it is as long as this: then nobody else does.
 pub(super) const UNATTENDED: i64 = 2 * LONG;
 
-/// Bytes that the log's file keeps when it begins anew, twice as many as it has where nobody reads for long: what a backup made it grow is given back.
+/// Bytes that the log's file keeps when it begins anew, in a new store twice as many as it has where nobody reads for long: what a backup made it grow is
+/// given back.
 pub(super) const KEPT: i64 = 2 * UNATTENDED * PAGE;
 
-/// From this many pages that cannot be moved (250 MiB) it is told, and again whenever they have doubled.
-const MUCH: i64 = (250 << 20) / PAGE;
+/// From this many bytes that cannot be moved it is told, and again whenever they have doubled.
+const MUCH: i64 = 250 << 20;
 
 /// How often the log is looked at.
 pub(super) const EVERY: Duration = Duration::from_millis(50);
@@ -40,7 +41,7 @@ pub(super) struct Mover {
     file: &'static File,
     /// Bytes of a page of this store.
     page: i64,
-    /// From so many pages that cannot be moved it is told.
+    /// From so many bytes that cannot be moved it is told.
     tell_from: i64,
     /// It was told that the file cannot be written.
     told: bool,
@@ -113,11 +114,12 @@ impl Mover {
     }
 
     fn tell_length(&mut self, left: i64) {
+        let bytes = left * self.page;
         if left < WORTH {
             self.tell_from = MUCH;
-        } else if left >= self.tell_from {
-            self.tell_from = 2 * left;
-            let (store, mib) = (self.path.display(), (left * self.page) >> 20);
+        } else if bytes >= self.tell_from {
+            self.tell_from = 2 * bytes;
+            let (store, mib) = (self.path.display(), bytes >> 20);
             tracing::warn!(%store, mib, "the store's log grows and grows: a process began to read and has not ended; `lsof` with the store's name lists who has it open");
         }
     }
@@ -224,5 +226,20 @@ mod tests {
             done.store(true, Ordering::Relaxed);
         });
         assert_eq!(store.reader().unwrap().run(contents).unwrap(), written);
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_moved_is_told_from_the_same_size_whatever_the_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("postroom.db")).unwrap();
+        let mut mover = Mover::new(&store).unwrap();
+        assert_eq!(mover.page, PAGE);
+        for page in [PAGE, 4_096] {
+            (mover.page, mover.tell_from) = (page, MUCH);
+            mover.tell_length(MUCH / page - 1);
+            assert_eq!(mover.tell_from, MUCH, "not yet");
+            mover.tell_length(MUCH / page);
+            assert_eq!(mover.tell_from, 2 * MUCH, "told");
+        }
     }
 }

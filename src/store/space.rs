@@ -10,7 +10,7 @@ const SLICE: Duration = Duration::from_millis(5);
 /// Pages moved before the time is looked at.
 const PAGES: u32 = 16;
 
-/// From so many pages that hold nothing (8 MiB) it is worth while; fewer are soon used again.
+/// From so many pages that hold nothing (8 MiB of a new store) it is worth while; fewer are soon used again.
 pub(super) const WORTH: i64 = (8 << 20) / PAGE;
 
 impl Store {
