@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 use chrono::{TimeDelta, Utc};
 use postroom::{
     demo::server::{Action, Script, Server},
+    message::JobId,
     query::{Context, Query},
-    store::{Acting, Action as Deed, Scope, Store, Target},
+    store::{Acting, Action as Deed, Affected, Scope, Store, Target},
 };
 use serde_json::{Value, json};
 use support::{Postroom, Setup, Summary, message};
@@ -174,6 +175,38 @@ fn a_manual_resend_works_from_every_status() {
     });
 }
 
+fn resend(store: &Store, query: &str) -> JobId {
+    let acting = Acting {
+        who: "april".to_owned(),
+        target: query.to_owned(),
+        now: Utc::now(),
+        resend_limit: 8,
+    };
+    let target = Target::Query(Query::parse(query, &Context::local()).unwrap());
+    let goes_on = &mut |_: &Affected| ControlFlow::Continue(());
+    let done = store.act(Deed::Resend, &target, &acting, goes_on);
+    done.unwrap().job.unwrap()
+}
+
+#[test]
+fn a_small_resend_goes_out_by_priority() {
+    let postroom = Setup::new().file("email").build();
+    let to = ["april@example.com", "ben@example.com"];
+    let mut urgent = message("urgent", "feedback", &["carol@example.com"]);
+    urgent["priority"] = json!(9);
+    postroom.submit(&[message("usual", "feedback", &to), urgent]);
+    let store = Store::open(&postroom.store_path()).unwrap();
+    let job = resend(&store, "status:not_sent");
+    let claims = store
+        .claim("engine", "email", Scope::Job(job), 10, Utc::now())
+        .unwrap();
+    let claimed: Vec<String> = claims
+        .into_iter()
+        .map(|claim| claim.receiver.identity)
+        .collect();
+    assert_eq!(claimed, ["carol@example.com", to[0], to[1]]);
+}
+
 #[test]
 fn a_very_large_resend_goes_out_by_priority_and_takes_nobody_along() {
     let postroom = Setup::new().file("email").file("disk").build();
@@ -190,20 +223,8 @@ fn a_very_large_resend_goes_out_by_priority_and_takes_nobody_along() {
         short,
     ]);
     let store = Store::open(&postroom.store_path()).unwrap();
-    let now = Utc::now();
-    let acting = Acting {
-        who: "april".to_owned(),
-        target: "key:usual,urgent".to_owned(),
-        now,
-        resend_limit: 8,
-    };
-    let target = Target::Query(Query::parse(&acting.target, &Context::local()).unwrap());
-    let done = store
-        .act(Deed::Resend, &target, &acting, &mut |_| {
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    let (scope, later) = (Scope::Job(done.job.unwrap()), now + TimeDelta::seconds(1));
+    let job = resend(&store, "key:usual,urgent");
+    let (scope, later) = (Scope::Job(job), Utc::now() + TimeDelta::seconds(1));
     postroom.submit(&[message("later", "feedback", &["carol@example.com"])]);
     let mut claimed = Vec::new();
     while store.has_due("email", scope, later).unwrap() {

@@ -1,5 +1,7 @@
 //! The first transition: an engine takes rows that are due.
 
+use std::cmp::Reverse;
+
 use rusqlite::{
     Connection, OptionalExtension as _, Row as SqlRow, Transaction, named_params, params,
 };
@@ -297,7 +299,7 @@ fn take_due(
             read_claim,
         )?;
         let mut found: Vec<Claim> = rows.collect::<Result<_, _>>()?;
-        in_turn(&mut found);
+        found.sort_by_key(turn);
         claims.append(&mut found);
     }
     Ok(claims)
@@ -316,20 +318,20 @@ fn take_few(
         "UPDATE receiver SET engine = ?1, phase = 1, epoch = epoch + 1 WHERE id IN (
              SELECT id FROM receiver INDEXED BY receiver_job
              WHERE job = ?2 AND backend_id = ?3 AND due_at <= ?4 AND engine IS NULL ORDER BY priority DESC, due_at, id LIMIT ?5)
-         RETURNING {CLAIM_COLUMNS}"
+         RETURNING {CLAIM_COLUMNS}, priority"
     );
-    let mut claims: Vec<Claim> = tx
+    let mut claims: Vec<(i64, Claim)> = tx
         .prepare_cached(&sql)?
         .query_map(
             params![engine, job.0, backend, millis(now), limit as i64],
-            read_claim,
+            |row| Ok((row.get("priority")?, read_claim(row)?)),
         )?
         .collect::<Result<_, _>>()?;
-    in_turn(&mut claims);
-    Ok(claims)
+    claims.sort_by_key(|(priority, claim)| (Reverse(*priority), turn(claim)));
+    Ok(claims.into_iter().map(|(_, claim)| claim).collect())
 }
 
-/// `RETURNING` promises no order: the longest due first.
-fn in_turn(claims: &mut [Claim]) {
-    claims.sort_by_key(|claim| (claim.standing.due_at, claim.receiver.id));
+/// Within a priority the longest due first; `RETURNING` promises no order.
+fn turn(claim: &Claim) -> (Timestamp, ReceiverId) {
+    (claim.standing.due_at, claim.receiver.id)
 }
