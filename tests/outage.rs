@@ -211,6 +211,27 @@ fn twenty_refused_alike_pause_the_backend_also_when_each_pass_meets_only_a_few()
 }
 
 #[test]
+fn a_service_pauses_it_once_and_counts_anew_when_it_is_resumed() {
+    let server = relay_denied();
+    let postroom = Postroom::to(&server);
+    postroom.submit(&several("m", 60));
+    let _service = postroom.start(&["run"]);
+    postroom.wait_until("the backend is paused", is_paused);
+    let nobody_is_sent_to = |postroom: &Postroom| postroom.count("is:sending") == 0;
+    postroom.wait_until("what was under way is over", nobody_is_sent_to);
+    let audit = postroom.run(&["audit", "--format", "json"]).ok();
+    assert_eq!(audit.json_lines().len(), 1, "{audit:?}");
+
+    postroom.run(&["cancel", "--yes", "status:not_sent"]).ok();
+    postroom.run(&["backend", "email", "resume"]).ok();
+    postroom.submit(&several("n", 6));
+    postroom.wait_until("all six are refused", |postroom| {
+        postroom.count("key:n0,n1,n2,n3,n4,n5 reason:permanent") == 6
+    });
+    assert!(!is_paused(&postroom));
+}
+
+#[test]
 fn a_server_that_speaks_or_hangs_up_behind_its_welcome_is_down_and_not_called_again_and_again() {
     for more in ["", "421 4.3.2 too busy\r\n", "250 mx.example\r\n"] {
         let welcome = Action::raw(format!("250 mx.example\r\n{more}")).and_close();

@@ -188,7 +188,7 @@ impl Courier for StoreCourier {
         let (name, who, now) = (order.backend.raw(), &self.who, (self.clock)());
         if order.pause {
             let why = format!("paused by {who}");
-            self.store.pause_backend(name, who, &why, now)
+            self.store.pause_backend(name, who, &why, now).map(drop)
         } else {
             self.store.resume_backend(name, who, now)
         }

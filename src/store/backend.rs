@@ -134,18 +134,22 @@ impl Store {
         })
     }
 
-    /// Tried by nobody until resumed. `why` is shown beside it.
+    /// Tried by nobody until resumed. `why` is shown beside it. Returns whether it was not paused already.
     pub fn pause_backend(
         &self,
         name: &str,
         who: &str,
         why: &str,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.write(|tx| {
             let id = backend_id(tx, name, now)?;
-            tx.execute("UPDATE backend SET paused = 1, changed_at = ?, error = ? WHERE id = ? AND NOT paused", params![millis(now), why, id])?;
-            audit::write(tx, now, who, "backend pause", name, 0, None)
+            let pause = "UPDATE backend SET paused = 1, changed_at = ?, error = ? WHERE id = ? AND NOT paused";
+            let paused = tx.execute(pause, params![millis(now), why, id])? > 0;
+            if paused {
+                audit::write(tx, now, who, "backend pause", name, 0, None)?;
+            }
+            Ok(paused)
         })
     }
 

@@ -196,6 +196,10 @@ impl Lane {
             if row.is_some_and(|row| row.state == BackendState::Paused) {
                 tracing::info!(backend = self.way.name, "the backend is paused");
             }
+            if inner.gate == Gate::Closed {
+                // An operator says that it is well again: what was refused before then no longer counts.
+                inner.streaks = Streaks::default();
+            }
             inner.gate = gate;
             let freed = inner.shut_out(gate);
             drop(inner);

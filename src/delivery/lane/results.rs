@@ -370,12 +370,13 @@ impl Lane {
     }
 
     fn pause(&self, why: &str, now: Timestamp) {
-        tracing::error!(backend = self.way.name, why, "the backend is paused");
-        self.report_store(
-            self.ledger
-                .store()
-                .pause_backend(&self.way.name, "postroom", why, now),
-        );
+        let store = self.ledger.store();
+        match store.pause_backend(&self.way.name, "postroom", why, now) {
+            Ok(true) => tracing::error!(backend = self.way.name, why, "the backend is paused"),
+            // What was under way meanwhile was refused too.
+            Ok(false) => {}
+            Err(error) => self.report(&error),
+        }
         let freed = {
             let mut inner = self.inner();
             inner.gate = Gate::Closed;
