@@ -225,12 +225,13 @@ fn words(line: &str) -> (Vec<(usize, usize)>, &str) {
 
 /// Puts the pieces together again; a date in several words is one, and so is an id.
 fn join(pieces: &[Piece<'_>]) -> String {
+    let dates = date_lengths(pieces);
     let mut told = String::new();
     let mut at = 0;
     while at < pieces.len() {
         let Piece { gap, word, kind } = &pieces[at];
         told.push_str(gap);
-        let date = date_length(&pieces[at..]);
+        let date = dates[at];
         if date > 0 {
             told.push_str("TIME");
             at += date;
@@ -249,23 +250,98 @@ fn join(pieces: &[Piece<'_>]) -> String {
     told
 }
 
-/// How many pieces from here on are a date or a time together; 0: none.
-fn date_length(pieces: &[Piece<'_>]) -> usize {
-    let length = pieces
-        .iter()
-        .enumerate()
-        .take_while(|(index, piece)| {
-            let joined =
-                *index == 0 || piece.gap.trim_matches([' ', ',', '+', '-', '(']).is_empty();
-            let kind = piece.kind;
-            joined && !matches!(kind, Kind::Word | Kind::Id)
-        })
-        .count();
-    let run = &pieces[..length];
-    let has = |kind| run.iter().any(|piece| piece.kind == kind);
-    if has(Kind::Time) || (has(Kind::Month) && has(Kind::Number)) {
-        length
-    } else {
-        0
+/// What follows on each other from a piece on and may be a date or a time together.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    length: usize,
+    time: bool,
+    month: bool,
+    number: bool,
+}
+
+/// For each piece how many from there on are a date or a time together; 0: none. From the end, so that no run is walked twice.
+fn date_lengths(pieces: &[Piece<'_>]) -> Vec<usize> {
+    let mut lengths = vec![0; pieces.len()];
+    // What the next piece begins, if it joins the one before.
+    let mut next = Run::default();
+    for (Piece { gap, kind, .. }, length) in pieces.iter().zip(&mut lengths).rev() {
+        if matches!(kind, Kind::Word | Kind::Id) {
+            next = Run::default();
+            continue;
+        }
+        let run = Run {
+            length: 1 + next.length,
+            time: next.time || *kind == Kind::Time,
+            month: next.month || *kind == Kind::Month,
+            number: next.number || *kind == Kind::Number,
+        };
+        if run.time || (run.month && run.number) {
+            *length = run.length;
+        }
+        let joins = gap.trim_matches([' ', ',', '+', '-', '(']).is_empty();
+        next = if joins { run } else { Run::default() };
+    }
+    lengths
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How many pieces from here on are a date or a time together, said plainly: a walk for each.
+    fn date_length(pieces: &[Piece<'_>]) -> usize {
+        let length = pieces
+            .iter()
+            .enumerate()
+            .take_while(|(index, piece)| {
+                let joined =
+                    *index == 0 || piece.gap.trim_matches([' ', ',', '+', '-', '(']).is_empty();
+                joined && !matches!(piece.kind, Kind::Word | Kind::Id)
+            })
+            .count();
+        let has = |kind| pieces[..length].iter().any(|piece| piece.kind == kind);
+        if has(Kind::Time) || (has(Kind::Month) && has(Kind::Number)) {
+            length
+        } else {
+            0
+        }
+    }
+
+    #[test]
+    fn a_line_of_very_many_numbers_takes_no_longer_for_each() {
+        let number = || Piece {
+            gap: " ",
+            word: Cow::Borrowed("1"),
+            kind: Kind::Number,
+        };
+        let pieces: Vec<_> = std::iter::repeat_with(number).take(500_000).collect();
+        let began = Instant::now();
+        assert_eq!(join(&pieces).len(), 1_000_000);
+        // A walk to the end for each took hours.
+        assert!(began.elapsed() < Duration::from_secs(60));
+    }
+
+    proptest! {
+        #[test]
+        fn a_date_is_as_long_as_a_walk_from_its_begin_finds(
+            made in prop::collection::vec((0..6_usize, 0..7_usize), 0..60)
+        ) {
+            let gaps = ["", " ", ", ", " -(", ";", " ; ", "/"];
+            let pieces: Vec<_> = made
+                .into_iter()
+                .map(|(kind, gap)| Piece {
+                    gap: gaps[gap],
+                    word: Cow::Borrowed("word"),
+                    // Those that may be of a date more often than not.
+                    kind: [Kind::Number, Kind::Month, Kind::Beside, Kind::Time, Kind::Word, Kind::Id][kind],
+                })
+                .collect();
+            let walked: Vec<_> = (0..pieces.len()).map(|at| date_length(&pieces[at..])).collect();
+            prop_assert_eq!(date_lengths(&pieces), walked);
+        }
     }
 }
