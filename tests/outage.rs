@@ -4,7 +4,13 @@
 
 mod support;
 
-use postroom::demo::server::{Action, Phase, Script, Server};
+use std::time::Duration;
+
+use chrono::Utc;
+use postroom::{
+    demo::server::{Action, Phase, Script, Server},
+    store::Store,
+};
 use support::{Postroom, SOON, Setup, Summary, message, several};
 
 fn recipients(n: usize) -> Vec<String> {
@@ -136,6 +142,22 @@ fn a_paused_backend_is_tried_by_nobody_until_it_is_resumed() {
     server.with_ledger(|ledger| assert_eq!(ledger.connections, 0));
     postroom.run(&["backend", "email", "resume"]).ok();
     assert_eq!(postroom.deliver().sent, 1);
+}
+
+#[test]
+fn what_was_under_way_when_a_backend_was_paused_does_not_change_why_it_is() {
+    let postroom = Setup::new().file("email").build();
+    postroom.run(&["backend", "email", "pause"]).ok();
+    let seen = || postroom.run(&["backend", "--format", "json"]).json_lines()[0].clone();
+    let before = seen();
+    let store = Store::open(&postroom.store_path()).unwrap();
+    let wait = Duration::from_secs(30);
+    store
+        .backend_down("email", "connection refused", "", wait, Utc::now())
+        .unwrap();
+    assert_eq!(seen(), before);
+    postroom.run(&["backend", "email", "resume"]).ok();
+    assert_eq!(seen()["state"], "up");
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Store {
         look().map_err(|error| super::error::explain(&self.path, error))
     }
 
-    /// The breaker opens, or stays open for longer: the way does not work, and is probed again after `wait`.
+    /// The breaker opens, or stays open for longer: the way does not work, and is probed again after `wait`. Why a paused one is paused stays.
     pub fn backend_down(
         &self,
         name: &str,
@@ -112,7 +112,8 @@ impl Store {
             let id = backend_id(tx, name, now)?;
             let (now, wait) = (millis(now), wait.as_millis() as i64);
             tx.prepare_cached(
-                "UPDATE backend SET down_since = coalesce(down_since, ?1), probe_at = ?1 + ?2, probe_wait = ?2, error = ?3, traceback = ?4,
+                "UPDATE backend SET down_since = coalesce(down_since, ?1), probe_at = ?1 + ?2, probe_wait = ?2,
+                                    error = iif(paused, error, ?3), traceback = iif(paused, traceback, ?4),
                                     changed_at = CASE WHEN down_since IS NULL AND NOT paused THEN ?1 ELSE changed_at END
                  WHERE id = ?5",
             )?
