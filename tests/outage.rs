@@ -180,6 +180,25 @@ fn twenty_receivers_in_a_row_refused_alike_for_policy_pause_the_backend() {
     assert!(postroom.count("status:not_sent") >= 35);
 }
 
+#[test]
+fn a_large_message_that_waited_for_a_server_goes_out_when_it_is_back() {
+    let mut server = Server::start(Script::accept_all()).unwrap();
+    let postroom = Setup::new()
+        .smtp("email", &server)
+        .set("backends.email.probe", "1s")
+        .build();
+    server.stop();
+    let mut large = message("large", "feedback", &["a@example.com"]);
+    large["content"]["en"]["text"] = "A line of a large message.\n".repeat(1_000_000).into();
+    postroom.submit(&[large]);
+    let _service = postroom.start(&["run"]);
+    postroom.wait_until("its first try met the outage", |postroom| {
+        postroom.count("reason:backend") == 1
+    });
+    server.start_again().unwrap();
+    postroom.wait_until("it is sent", |postroom| postroom.count("status:sent") == 1);
+}
+
 fn relay_denied() -> Server {
     Server::start(Script::accept_all().by(|event| {
         let welcome = event.recipient.is_some_and(|to| to.starts_with("welcome"));

@@ -367,6 +367,8 @@ impl Lane {
         let met = self.take();
         self.inner().heard = Heard::Nothing;
         self.trouble(met.as_ref(), trouble);
+        // No session will say that it has sent it.
+        self.unload(met.map_or(0, |batch| batch.content.size()));
     }
 
     fn pause(&self, why: &str, now: Timestamp) {
