@@ -5,6 +5,7 @@
 
 mod gather;
 mod tally;
+mod term;
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
