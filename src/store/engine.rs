@@ -15,7 +15,9 @@ use super::{
     EngineRow, Ledger, Reader, Settlement, Store, StoreError, beside,
     claim::{CLAIM_COLUMNS, Claim, read_claim},
     error::explain_io,
-    ledger, lock, millis, random_hex, timestamp,
+    ledger, lock, millis, random_hex,
+    reserve::Reserve,
+    timestamp,
 };
 use crate::message::Timestamp;
 
@@ -65,6 +67,7 @@ impl Engine {
         // Whoever may write the store must be able to clean up after us.
         let mode = std::fs::metadata(store.path()).map_err(io)?.permissions();
         lock.set_permissions(mode).map_err(io)?;
+        let reserve = Reserve::new(&lock_path).map_err(io)?;
         let file = inode(store.path()).map_err(|source| StoreError::Io {
             path: store.path().to_owned(),
             source: source.into(),
@@ -81,7 +84,7 @@ impl Engine {
             return Err(error);
         }
         Ok(Self {
-            ledger: Arc::new(Ledger::new(Arc::clone(store), id, by)),
+            ledger: Arc::new(Ledger::new(Arc::clone(store), id, by, reserve)),
             lease,
             lock_path,
             lock,
@@ -168,6 +171,8 @@ impl Store {
                 .map_err(io)?;
             match file.try_lock() {
                 Ok(()) => {
+                    // What it kept for its results is for these.
+                    let _ = file.set_len(0);
                     let estate = settle_estate(self, &engine.0, bury, now)?;
                     reaped.engines += 1;
                     reaped.freed += estate.freed;

@@ -19,7 +19,11 @@ use std::{
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use self::rows::arm;
-use super::{Store, StoreError, error::explain};
+use super::{
+    Store, StoreError,
+    error::{explain, explain_io},
+    reserve::Reserve,
+};
 use crate::{
     fail,
     message::{Receiver, ReceiverId},
@@ -40,6 +44,8 @@ pub struct Ledger {
     queue: Mutex<Queue>,
     /// Every connection at work has come.
     full: Condvar,
+    /// Where the disk has no room for results, there is this.
+    reserve: Reserve,
     /// The engine has left: nobody comes to write what is settled now.
     left: AtomicBool,
 }
@@ -70,11 +76,12 @@ enum Entry {
 type Armed = Result<Vec<ReceiverId>, StoreError>;
 
 impl Ledger {
-    pub(super) fn new(store: Arc<Store>, engine: String, by: String) -> Self {
+    pub(super) fn new(store: Arc<Store>, engine: String, by: String, reserve: Reserve) -> Self {
         Self {
             store,
             engine,
             by,
+            reserve,
             queue: Mutex::default(),
             full: Condvar::new(),
             left: AtomicBool::new(false),
@@ -224,17 +231,31 @@ impl Ledger {
 
     /// Writes the whole queue in one durable transaction and answers everybody in it.
     fn commit(&self, mut conn: MutexGuard<'_, Connection>) -> Result<(), StoreError> {
-        let entries = {
+        let mut entries = {
             let mut queue = self.queue();
             queue.led = false;
             queue.arms = 0;
             std::mem::take(&mut queue.entries)
         };
+        // No arm without room for its results.
+        if entries.iter().any(Entry::is_arm)
+            && let Err(error) = self.reserve.keep()
+        {
+            let path = self.store.path();
+            entries = refuse_arms(entries, &explain_io(path, path, error));
+        }
         if entries.is_empty() {
             return Ok(());
         }
         let began = Instant::now();
-        let written = self.write(&mut conn, &entries);
+        let mut written = self.try_write(&mut conn, &entries);
+        if let Err(error @ StoreError::Full(_)) = &written
+            && entries.iter().any(|entry| !entry.is_arm())
+            && self.reserve.spend()
+        {
+            entries = refuse_arms(entries, error);
+            written = self.try_write(&mut conn, &entries);
+        }
         let mut queue = self.queue();
         queue.took = began.elapsed();
         match written {
@@ -247,19 +268,22 @@ impl Ledger {
                 Ok(())
             }
             Err(error) => {
-                let error = explain(&self.store.path, error);
                 // Results are kept, in their order, before whatever came meanwhile; arms are told no.
-                for entry in entries.into_iter().rev() {
-                    match entry {
-                        Entry::Settle(..) => queue.entries.push_front(entry),
-                        Entry::Arm(_, answer) => {
-                            let _ = answer.send(Err(error.clone()));
-                        }
-                    }
+                for entry in refuse_arms(entries, &error).into_iter().rev() {
+                    queue.entries.push_front(entry);
                 }
                 Err(error)
             }
         }
+    }
+
+    fn try_write(
+        &self,
+        conn: &mut Connection,
+        entries: &VecDeque<Entry>,
+    ) -> Result<Vec<Vec<ReceiverId>>, StoreError> {
+        self.write(conn, entries)
+            .map_err(|error| explain(&self.store.path, error))
     }
 
     /// One transaction for all of them. A result that the schema refuses must not keep everybody else's from the disk: then they are written once
@@ -308,7 +332,25 @@ impl Ledger {
     }
 }
 
+/// The results; arms are told why not.
+fn refuse_arms(entries: VecDeque<Entry>, why: &StoreError) -> VecDeque<Entry> {
+    let mut results = VecDeque::with_capacity(entries.len());
+    for entry in entries {
+        match entry {
+            Entry::Settle(..) => results.push_back(entry),
+            Entry::Arm(_, answer) => {
+                let _ = answer.send(Err(why.clone()));
+            }
+        }
+    }
+    results
+}
+
 impl Entry {
+    fn is_arm(&self) -> bool {
+        matches!(self, Self::Arm(..))
+    }
+
     fn into_answer(self) -> Option<SyncSender<Armed>> {
         match self {
             Self::Settle(..) => None,

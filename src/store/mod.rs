@@ -8,7 +8,7 @@
 //!
 //! - in: `submit` (with `codec`, how contents are packed, `part`, receivers on their way, and `remainder`, those of a message to very many); `import` takes in what another
 //!   system sent; `seed` gives a demo its past;
-//! - out: `engine` (who delivers, who died), `claim`, `ledger` (arm and settle), `backend` (breaker and pause), `cause` (what failures have in common);
+//! - out: `engine` (who delivers, who died), `claim`, `ledger` (arm and settle), `reserve` (the room on the disk for results), `backend` (breaker and pause), `cause` (what failures have in common);
 //! - read: `window` asks a `plan`, which knows the indexes, in the order of a `sort`; `detail`, `health`, `traffic`, `words` and `search` (the text
 //!   index); `model` is what all of them answer with;
 //! - operators: `chosen` finds whom an action means, `action` does it, `audit` notes it;
@@ -41,6 +41,7 @@ mod pace;
 mod part;
 mod plan;
 mod remainder;
+mod reserve;
 mod retention;
 mod schema;
 mod search;
