@@ -18,17 +18,20 @@ use std::{
 use chrono::Utc;
 use postroom::{
     backend::{Smtp, SmtpSettings, Tls},
-    delivery::{Engine, OnUnknown, Options, Policy, Way, Work, system_clock},
+    delivery::{Engine, Work},
     demo::server::{Script, Server},
     message::{Outcome, ReceiverId, State, Submission},
     store::{SeedAttempt, SeedReceiver, Store},
 };
 
+#[path = "support/engine.rs"]
+mod engine;
 #[path = "../tests/support/submission.rs"]
 mod fixture;
 #[path = "support/program.rs"]
 mod program;
 
+use engine::engine;
 use fixture::{receiver, submission};
 
 /// Receivers that are deleted; three tenths as many are marked.
@@ -131,29 +134,8 @@ fn deliver(store: &Arc<Store>, port: u16) -> Engine {
     let mut settings = SmtpSettings::new("email", "127.0.0.1", port);
     settings.tls = Tls::None;
     settings.connections = 4;
-    let way = Way {
-        name: "email".to_owned(),
-        backend: Arc::new(Smtp::new(settings).expect("settings")),
-        policy: Policy {
-            backoff: vec![Duration::from_secs(60)],
-            resend_limit: 8,
-            retry_permanent: false,
-            on_unknown: OnUnknown::Resend,
-        },
-        probe: Duration::from_secs(30),
-        rate: None,
-    };
-    let options = Options {
-        kind: "run",
-        by: "bench".to_owned(),
-        work: Work::Forever,
-        lease: Duration::from_secs(120),
-        patience: Duration::from_secs(30),
-        min_free: 0,
-        clock: system_clock(),
-        seed: 1,
-    };
-    Engine::start(store, vec![way], options).expect("an engine")
+    let backend = Arc::new(Smtp::new(settings).expect("settings"));
+    engine(store, backend, Work::Forever)
 }
 
 /// So many receivers of this type, with one attempt each.

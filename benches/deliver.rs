@@ -11,25 +11,25 @@ use std::{
     fs::File,
     os::unix::fs::FileExt as _,
     sync::{Arc, Condvar, Mutex},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use postroom::{
     backend::{Smtp, SmtpSettings, Tls},
-    delivery::{
-        Backend, Batch, Desk, Ended, Engine, Failure, NotArmed, OnUnknown, Options, Policy, Report,
-        Session, Trouble, Way, Work, system_clock,
-    },
+    delivery::{Backend, Batch, Desk, Ended, Failure, NotArmed, Report, Session, Trouble, Work},
     message::{Body, Content, Message, MessageId, Receiver, ReceiverId, Submission},
     store::Store,
 };
 use tempfile::TempDir;
 
+#[path = "support/engine.rs"]
+mod engine;
 #[path = "support/letters.rs"]
 mod letters;
 #[path = "support/sink.rs"]
 mod sink;
 
+use engine::engine;
 use letters::{letter, text};
 use sink::Sink;
 
@@ -256,31 +256,8 @@ fn with_store(backend: &Arc<dyn Backend>) -> f64 {
     store
         .submit(&submissions, chrono::Utc::now())
         .expect("stored");
-    let way = Way {
-        name: "email".to_owned(),
-        backend: Arc::clone(backend),
-        policy: Policy {
-            backoff: vec![Duration::from_secs(60)],
-            resend_limit: 8,
-            retry_permanent: false,
-            on_unknown: OnUnknown::Resend,
-        },
-        probe: Duration::from_secs(30),
-        rate: None,
-    };
-    let options = Options {
-        kind: "deliver",
-        by: "bench".to_owned(),
-        work: Work::Pass,
-        lease: Duration::from_secs(120),
-        patience: Duration::from_secs(30),
-        min_free: 0,
-        clock: system_clock(),
-        seed: 1,
-    };
     let began = Instant::now();
-    let tally = Engine::start(&store, vec![way], options)
-        .expect("an engine")
+    let tally = engine(&store, Arc::clone(backend), Work::Pass)
         .wait()
         .expect("a pass");
     let rate = MESSAGES as f64 / began.elapsed().as_secs_f64();
