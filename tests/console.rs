@@ -17,7 +17,6 @@ use std::{
 
 use chrono::{TimeDelta, Utc};
 use postroom::{
-    backend::{Smtp, SmtpSettings, Tls},
     console::{
         content::Part,
         courier::{Courier as _, Stop, StoreCourier},
@@ -25,14 +24,14 @@ use postroom::{
         question::{Answer, At, Question, Source as _, Window, WindowQuestion},
         source::StoreSource,
     },
-    delivery::{OnUnknown, Policy, Way, system_clock},
+    delivery::{OnUnknown, system_clock},
     demo::server::{Action as Reply, Phase, Script, Server},
     message::{ReceiverId, Text},
     query::{Context, Query},
     store::{Action, By, Count, Place, Sort, Store, Target},
 };
 use serde_json::json;
-use support::{Postroom, SOON, Setup, Signal, Terminal, message};
+use support::{Postroom, SOON, Setup, Signal, Terminal, message, way};
 
 fn query(text: &str) -> Query {
     Query::parse(text, &Context::local()).unwrap()
@@ -57,26 +56,11 @@ fn stored(receivers: usize, script: Script) -> (Postroom, Server) {
 }
 
 fn courier(postroom: &Postroom, server: &Server) -> StoreCourier {
-    let port = server.port();
+    let mut way = way(server, 8);
+    way.policy.on_unknown = OnUnknown::Resend;
     StoreCourier {
         store: Arc::new(Store::open(&postroom.store_path()).unwrap()),
-        ways: Box::new(move || {
-            let mut settings = SmtpSettings::new("email", "127.0.0.1", port);
-            settings.tls = Tls::None;
-            settings.from = Some("no-reply@example.com".to_owned());
-            Ok(vec![Way {
-                name: "email".to_owned(),
-                backend: Arc::new(Smtp::new(settings)?),
-                policy: Policy {
-                    backoff: vec![Duration::from_secs(60)],
-                    resend_limit: 8,
-                    retry_permanent: false,
-                    on_unknown: OnUnknown::Resend,
-                },
-                probe: Duration::from_secs(30),
-                rate: None,
-            }])
-        }),
+        ways: Box::new(move || Ok(vec![way.clone()])),
         who: "april".to_owned(),
         resend_limit: 8,
         lease: Duration::from_secs(120),

@@ -175,12 +175,9 @@ fn a_program_that_cannot_be_used_is_the_backends_trouble_and_nobodys_failure() {
             (&shown["reason"], &shown["failed_count"]),
             (&json!("backend"), &json!(0))
         );
-        let states = postroom
-            .run(&["backend", "--format", "json"])
-            .ok()
-            .json_lines();
-        assert_eq!(states[0]["state"], "down");
-        let error = states[0]["error"].as_str().unwrap();
+        let backend = postroom.backend();
+        assert_eq!(backend["state"], "down");
+        let error = backend["error"].as_str().unwrap();
         assert!(error.contains("no, not so"), "{error}");
     }
 }
@@ -208,11 +205,8 @@ fn a_program_that_is_not_there_is_named_and_is_nobodys_failure() {
             (&shown["reason"], &shown["failed_count"]),
             (&json!("backend"), &json!(0))
         );
-        let states = postroom
-            .run(&["backend", "--format", "json"])
-            .ok()
-            .json_lines();
-        let error = states[0]["error"].as_str().unwrap();
+        let backend = postroom.backend();
+        let error = backend["error"].as_str().unwrap();
         assert!(error.contains(words), "{error}");
         let probe = postroom.run(&["backend", "local", "probe"]).exit(1);
         assert!(probe.stderr.contains(words), "{}", probe.stderr);

@@ -294,6 +294,14 @@ impl Postroom {
         self.show_json(&self.only(query)["id"])
     }
 
+    /// What `backend` says of the only one there is.
+    pub fn backend(&self) -> Value {
+        let ran = self.run(&["backend", "--format", "json"]).ok();
+        let mut backends = ran.json_lines();
+        assert_eq!(backends.len(), 1, "{ran:?}");
+        backends.remove(0)
+    }
+
     /// Asks until it is so; each question runs the program, so that this does not spin.
     pub fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let until = Instant::now() + SOON;
