@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{TimeDelta, Utc};
@@ -525,6 +525,23 @@ fn a_pager_that_is_not_there_is_told_and_the_console_goes_on() {
     terminal.press("q");
     terminal.wait_for(GIVEN_BACK);
     assert!(terminal.wait().success());
+}
+
+#[test]
+fn what_others_do_is_shown_also_to_who_never_stops_pressing_keys() {
+    let (postroom, _server) = stored(1, Script::accept_all());
+    let mut terminal = Terminal::start(&postroom, (120, 24), &["console"], &[]);
+    terminal.wait_for("user1@example.com");
+    postroom.run(&["cancel", "--all", "--yes"]).ok();
+    let until = Instant::now() + SOON;
+    loop {
+        terminal.press(" ");
+        let frame = terminal.wait_between("", "\x1b[?2026l");
+        if frame.contains("cancelled") {
+            break;
+        }
+        assert!(Instant::now() < until, "never shown");
+    }
 }
 
 #[test]

@@ -113,6 +113,7 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
         jobs: Arc::clone(&jobs),
         pager: Pager::new(gate)?,
         sender,
+        tick: Instant::now() + TICK,
     };
 
     let mut next = runtime.execute(&mut screen, start(&mut state, &parts.query))?;
@@ -156,6 +157,8 @@ struct Runtime {
     jobs: Arc<Jobs>,
     pager: Pager,
     sender: Sender<News>,
+    /// When the store is asked again whether it has changed.
+    tick: Instant,
 }
 
 impl Runtime {
@@ -166,13 +169,18 @@ impl Runtime {
         state: &mut State,
         news: &Receiver<News>,
     ) -> anyhow::Result<Next> {
-        let first = match news.recv_timeout(TICK) {
-            Ok(news) => news,
-            Err(RecvTimeoutError::Timeout) => News::from(Event::Tick(chrono::Utc::now())),
+        let first = match news.recv_deadline(self.tick) {
+            Ok(news) => Some(news),
+            Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => bail!("the console's threads have ended"),
         };
+        // Also while one key follows another: who only waited for a quiet second would show them what is long gone.
+        let tick = (Instant::now() >= self.tick).then(|| {
+            self.tick = Instant::now() + TICK;
+            News::from(Event::Tick(chrono::Utc::now()))
+        });
         let mut next = Next::Wait;
-        for news in std::iter::once(first).chain(news.try_iter()) {
+        for news in first.into_iter().chain(news.try_iter()).chain(tick) {
             next = next.and(self.take(screen, state, news)?);
             if next == Next::End {
                 return Ok(next);
