@@ -31,7 +31,7 @@ use postroom::{
     store::{Action, By, Count, Place, Sort, Store, Target},
 };
 use serde_json::json;
-use support::{Postroom, SOON, Setup, Signal, Terminal, message, way};
+use support::{Postroom, Running, SOON, Setup, Signal, Terminal, message, way};
 
 fn query(text: &str) -> Query {
     Query::parse(text, &Context::local()).unwrap()
@@ -67,6 +67,19 @@ fn courier(postroom: &Postroom, server: &Server) -> StoreCourier {
         min_free: 0,
         clock: system_clock(),
     }
+}
+
+/// A service that delivers.
+fn served_by(postroom: &Postroom) -> Running {
+    let service = postroom.start(&["run"]);
+    postroom.wait_until("the service lives", |postroom| {
+        let store = Store::open_read_only(&postroom.store_path()).unwrap();
+        let engines = store.reader().unwrap().engines(chrono::Utc::now()).unwrap();
+        engines
+            .iter()
+            .any(|engine| engine.kind == "run" && engine.alive)
+    });
+    service
 }
 
 fn resend(target: Target) -> Order {
@@ -357,6 +370,37 @@ fn of_a_resend_that_is_stopped_each_receiver_is_told_once() {
 }
 
 #[test]
+fn what_is_held_elsewhere_while_a_resend_runs_is_told_as_not_tried() {
+    for served in [false, true] {
+        // Nobody is tried before the server has greeted, and it does so when all are held.
+        let greeting = Reply::raw("220 mail.example\r\n").when_released();
+        let script = Script::accept_all().on(Phase::Greeting, greeting);
+        let (postroom, server) = stored(6, script);
+        postroom.run(&["hold", "--all", "--yes"]).ok();
+        let service = served.then(|| served_by(&postroom));
+        let courier = courier(&postroom, &server);
+        let outcome: Outcome = std::thread::scope(|threads| {
+            let order = resend(Target::Query(query("")));
+            let resent =
+                threads.spawn(move || courier.carry_out(&order, &Stop::default(), &|_| {}));
+            assert!(server.wait_for(|ledger| ledger.met(Phase::Greeting) > 0, SOON));
+            postroom.run(&["hold", "--all", "--yes"]).ok();
+            server.release();
+            resent.join().unwrap().unwrap()
+        });
+        assert_eq!(postroom.count("is:held"), 6);
+        assert_eq!((outcome.taken, outcome.left), (6, 0), "{outcome:?}");
+        assert_eq!(
+            outcome.tally.map(|tally| tally.tried()),
+            (!served).then_some(0)
+        );
+        if let Some(service) = service {
+            service.terminate();
+        }
+    }
+}
+
+#[test]
 fn a_resend_that_rests_holds_nothing_and_goes_on_afterwards() {
     let answers = Arc::new(AtomicBool::new(false));
     let server_answers = Arc::clone(&answers);
@@ -403,14 +447,7 @@ fn a_resend_that_rests_holds_nothing_and_goes_on_afterwards() {
 fn a_running_service_is_given_the_work() {
     let (postroom, server) = stored(3, Script::accept_all());
     postroom.deliver();
-    let service = postroom.start(&["run"]);
-    postroom.wait_until("the service lives", |postroom| {
-        let store = Store::open_read_only(&postroom.store_path()).unwrap();
-        let engines = store.reader().unwrap().engines(chrono::Utc::now()).unwrap();
-        engines
-            .iter()
-            .any(|engine| engine.kind == "run" && engine.alive)
-    });
+    let service = served_by(&postroom);
     let courier = StoreCourier {
         ways: Box::new(|| panic!("the console delivers nothing itself")),
         ..courier(&postroom, &server)

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     delivery::{Clock, Engine, Options, Tally, Way, Work},
     message::JobId,
-    store::{Acting, Action, Affected, BackendState, Store, Target},
+    store::{Acting, Action, Affected, BackendState, Chosen, Store, Target},
 };
 
 /// How often progress is looked at. Fast enough to be live, slow enough for a bad line.
@@ -168,17 +168,22 @@ impl Courier for StoreCourier {
         news: &dyn Fn(JobNews),
     ) -> Result<Outcome, String> {
         let told = |error: anyhow::Error| format!("{error:#}");
-        let affected = self.write(order, stop, news).map_err(told)?;
+        let chosen = self.chosen(order).map_err(told)?;
+        let affected = self.write(order, &chosen, stop, news).map_err(told)?;
         let outcome = Outcome {
             affected,
             tally: None,
             held: 0,
             left: 0,
+            taken: 0,
             waiting: None,
         };
         match outcome.affected.job {
             Some(job) if order.action == Action::Resend => {
-                self.deliver(job, outcome, stop, news).map_err(told)
+                let outcome = self.deliver(job, outcome, stop, news);
+                outcome
+                    .and_then(|outcome| self.without_taken(job, &chosen, outcome))
+                    .map_err(told)
             }
             _ => Ok(outcome),
         }
@@ -206,10 +211,19 @@ impl StoreCourier {
         }
     }
 
+    /// Whom the order means: those who were counted, else whoever it is now.
+    fn chosen(&self, order: &Order) -> anyhow::Result<Arc<Chosen>> {
+        Ok(match &order.chosen {
+            Some(chosen) => Arc::clone(chosen),
+            None => Arc::new(self.store.reader()?.choose(order.action, &order.target)?),
+        })
+    }
+
     /// Marks the receivers in the store.
     fn write(
         &self,
         order: &Order,
+        chosen: &Chosen,
         stop: &Stop,
         news: &dyn Fn(JobNews),
     ) -> anyhow::Result<Affected> {
@@ -229,12 +243,7 @@ impl StoreCourier {
             }
         };
         let acting = self.acting(order);
-        Ok(match &order.chosen {
-            Some(chosen) => self.store.act_on(chosen, &acting, &mut progress)?,
-            None => self
-                .store
-                .act(order.action, &order.target, &acting, &mut progress)?,
-        })
+        Ok(self.store.act_on(chosen, &acting, &mut progress)?)
     }
 
     /// Delivers a resend, or watches a service do it.
@@ -285,6 +294,19 @@ impl StoreCourier {
         }
         outcome.left = reader.job_waiting(job)?;
         outcome.waiting = self.why_left(outcome.left)?;
+        Ok(outcome)
+    }
+
+    /// What no longer waits was not always tried: another console or command may have held it, or taken it out otherwise.
+    fn without_taken(
+        &self,
+        job: JobId,
+        chosen: &Chosen,
+        mut outcome: Outcome,
+    ) -> anyhow::Result<Outcome> {
+        let reached = self.store.reader()?.job_reached(job, chosen)?;
+        let all = outcome.affected.total();
+        outcome.taken = all.saturating_sub(outcome.held + reached);
         Ok(outcome)
     }
 

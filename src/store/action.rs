@@ -6,7 +6,7 @@ use rusqlite::{Transaction, params};
 
 use super::{
     Action, Affected, Chosen, Reader, Store, StoreError, Target, audit,
-    chosen::id_list,
+    chosen::{WINDOW, id_list},
     clean,
     error::{corrupt, explain},
     millis,
@@ -240,6 +240,25 @@ impl Reader {
             .query_row([job.0], |row| row.get::<_, i64>(0))
             .map(|waiting| waiting as u64)
         })
+    }
+
+    /// How many of those that a resend chose are still in it or were tried since it began. The others something else has taken out of it.
+    pub fn job_reached(&self, job: JobId, chosen: &Chosen) -> Result<u64, StoreError> {
+        let (mut reached, mut meant) = (0, chosen.iter());
+        loop {
+            let some: Vec<_> = meant.by_ref().take(WINDOW).map(|(id, _)| id).collect();
+            if some.is_empty() {
+                return Ok(reached);
+            }
+            reached += self.run(|conn| {
+                conn.prepare_cached(
+                    "SELECT count(*) FROM receiver WHERE id IN (SELECT value FROM json_each(?2))
+                         AND (job = ?1 OR EXISTS (SELECT 1 FROM attempt WHERE receiver_id = receiver.id AND outcome IS NOT 'cancelled'
+                                                  AND started_at >= (SELECT created_at FROM job WHERE id = ?1)))",
+                )?
+                .query_row(params![job.0, id_list(some)], |row| row.get::<_, i64>(0))
+            })? as u64;
+        }
     }
 }
 

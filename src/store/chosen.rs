@@ -13,7 +13,7 @@ use super::{
 use crate::message::{Reason, ReceiverId, State};
 
 /// Receivers a look into the store brings.
-const WINDOW: usize = 5_000;
+pub(super) const WINDOW: usize = 5_000;
 
 /// The receivers that an action was found to touch, each with the state it had, newest first.
 #[derive(Debug, PartialEq, Eq)]

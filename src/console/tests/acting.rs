@@ -139,6 +139,7 @@ fn a_job_shows_its_progress_and_reports_in_the_status_line() {
         }),
         held: 0,
         left: 0,
+        taken: 0,
         waiting: None,
     };
     console.job(1, JobNews::Finished(Ok(outcome)));
@@ -175,6 +176,7 @@ fn x_stops_the_job_and_the_report_says_what_is_held() {
         }),
         held: 15,
         left: 0,
+        taken: 0,
         waiting: None,
     };
     console.job(1, JobNews::Finished(Ok(outcome)));
@@ -202,6 +204,7 @@ fn a_long_report_takes_two_lines_and_stays_until_esc() {
         }),
         held: 0,
         left: 812,
+        taken: 0,
         waiting: Some("812 still waiting: sms is down".to_owned()),
     };
     console.job(1, JobNews::Finished(Ok(outcome)));
@@ -234,11 +237,36 @@ fn a_stopped_job_that_a_service_delivered_says_how_many_were_tried_and_held() {
         tally: None,
         held: 15,
         left: 5,
+        taken: 0,
         waiting: Some("5 still waiting".to_owned()),
     };
     console.job(1, JobNews::Finished(Ok(outcome)));
     let report = "resend stopped: 40 tried by the service, 15 held (is:held shows them)";
     assert!(console.screen().contains(report), "{}", console.screen());
+}
+
+#[test]
+fn a_report_says_what_was_not_tried_since_something_else_was_done_to_it_meanwhile() {
+    let mut console = Console::open(Memory::of(100));
+    console.press("3 a r y");
+    let outcome = Outcome {
+        affected: Affected {
+            by_status: [0, 60, 0, 0],
+            changed: 2,
+            ..Affected::default()
+        },
+        tally: None,
+        held: 0,
+        left: 0,
+        taken: 48,
+        waiting: None,
+    };
+    console.job(1, JobNews::Finished(Ok(outcome)));
+    let screen = console.screen();
+    let words: Vec<&str> = screen.split_whitespace().collect();
+    let report = "resend: 12 tried by the service, 48 not tried: held, cancelled, deleted or resent meanwhile, \
+                  2 left alone, changed meanwhile";
+    assert!(words.join(" ").contains(report), "{screen}");
 }
 
 #[test]

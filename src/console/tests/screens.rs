@@ -373,6 +373,7 @@ fn a_job_and_its_report() {
         }),
         held: 0,
         left: 0,
+        taken: 0,
         waiting: None,
     };
     picture_of("report", &Memory::of(1234), |console| {

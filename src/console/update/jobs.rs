@@ -224,7 +224,7 @@ pub fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
         // Which of them were accepted the service knows; here it is known that they are no longer due.
         None if order.action == Action::Resend => {
             let all = outcome.affected.total();
-            let tried = all.saturating_sub(outcome.held + outcome.left);
+            let tried = all.saturating_sub(outcome.held + outcome.left + outcome.taken);
             parts.push(format!("{} tried by the service", grouped(tried)));
         }
         None => parts.push(counted(outcome.affected.total(), "receiver")),
@@ -235,10 +235,23 @@ pub fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
             grouped(outcome.held)
         ));
     }
+    if outcome.taken > 0 {
+        bad = true;
+        parts.push(format!(
+            "{} not tried: held, cancelled, deleted or resent meanwhile",
+            grouped(outcome.taken)
+        ));
+    }
     if outcome.affected.armed > 0 {
         parts.push(format!(
             "{} left alone, being sent at that moment",
             grouped(outcome.affected.armed)
+        ));
+    }
+    if outcome.affected.changed > 0 {
+        parts.push(format!(
+            "{} left alone, changed meanwhile",
+            grouped(outcome.affected.changed)
         ));
     }
     if let Some(waiting) = &outcome.waiting {
