@@ -287,6 +287,9 @@ fn an_error_points_at_the_place_and_says_what_would_be_right() {
         "{error}"
     );
     assert!(refused("language:nb").contains("did you mean `lang`?"));
+    assert!(refused("status:error,permanent").contains("did you mean `reason:permanent`?"));
+    assert!(refused("is:sent").contains("did you mean `status:sent`?"));
+    assert!(refused("status:held").contains("did you mean `is:held`?"));
     assert!(refused("cause:greylisted").contains("`postroom causes`"));
     assert!(refused("status:").contains("as in `status:failed,error`"));
     assert!(refused("status:failed,").contains("a value is missing"));

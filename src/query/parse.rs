@@ -119,13 +119,29 @@ impl Value {
         let found = all.iter().copied().find(|&item| name(item) == given);
         found.ok_or_else(|| {
             let names: Vec<_> = all.iter().copied().map(&name).collect();
+            let near = match field_of(&given) {
+                Some(field) => format!("; did you mean `{field}:{given}`?"),
+                None => did_you_mean(&given, names.iter().copied()),
+            };
             self.wrong(&format!(
-                "`{}` is no value of `{what}`{} (values are {})",
+                "`{}` is no value of `{what}`{near} (values are {})",
                 self.text,
-                did_you_mean(&given, names.iter().copied()),
                 names.join(", ")
             ))
         })
+    }
+}
+
+/// Which of the fields that say how a receiver is doing has this value.
+fn field_of(value: &str) -> Option<&'static str> {
+    if Status::ALL.iter().any(|status| status.name() == value) {
+        Some("status")
+    } else if Is::ALL.iter().any(|is| is.name() == value) {
+        Some("is")
+    } else if Reason::ALL.iter().any(|reason| reason.name() == value) {
+        Some("reason")
+    } else {
+        None
     }
 }
 
