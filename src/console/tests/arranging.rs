@@ -85,6 +85,8 @@ fn the_way_to_a_number_ends_at_its_receiver_or_says_that_it_is_not_shown() {
         "1233 is not among what matches; 1 shows all"
     );
     assert_ne!(console.cursor(), Some(1233));
+    console.press("1 # 9 9 9 9 9 enter");
+    assert_eq!(console.hint(), "there is no receiver 99999");
     let before = console.cursor();
     console.press("# x enter");
     assert!(console.hint().contains("a whole number"));

@@ -203,10 +203,12 @@ pub(super) fn take(state: &mut State, question: &WindowQuestion, window: Window,
                 table.line = lines / 2;
             } else {
                 stay(state, old_row, false);
-                out.advise(
-                    state,
-                    &format!("{id} is not among what matches; {{show-all}} shows all"),
-                );
+                let why = if question.query.terms.is_empty() {
+                    format!("there is no receiver {id}")
+                } else {
+                    format!("{id} is not among what matches; {{show-all}} shows all")
+                };
+                out.advise(state, &why);
             }
         }
         At::Around(_) if table.cursor.is_none() => table.put_cursor(Some(0)),
