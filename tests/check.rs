@@ -304,6 +304,13 @@ fn a_secret_that_others_can_read_and_a_config_that_cannot_be_are_told_and_the_re
 
     fs::write(postroom.config_path(), "[delivery]\nbackof = 1\n").unwrap();
     only_wrong(&postroom, "config", &["did you mean `backoff`?", "line 2"]);
+
+    postroom.configure(Setup::new());
+    let (_, said) = &check(&postroom, 0)["config"];
+    assert!(
+        said.contains("no backend") && said.contains("add [backends.email]"),
+        "{said}"
+    );
 }
 
 /// A listener with this certificate.

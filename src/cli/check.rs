@@ -150,6 +150,9 @@ fn configured(config: Result<&Config, &anyhow::Error>) -> Finding {
         .collect();
     match (faults.is_empty(), config.backends.len()) {
         (false, _) => Err(format!("{place}: {}", faults.join("; "))),
+        (true, 0) => Ok(format!(
+            "{place}, no backend, so nothing is taken or sent: add [backends.email] with host = \"…\" to it"
+        )),
         (true, 1) => Ok(format!("{place}, 1 backend")),
         (true, n) => Ok(format!("{place}, {n} backends")),
     }
