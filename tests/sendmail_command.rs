@@ -289,6 +289,11 @@ fn what_is_wrong_is_told_in_the_codes_of_sysexits_and_nothing_is_stored() {
     let ran = postroom
         .run_with(&["sendmail", "a@example.com"], mail)
         .exit(78);
+    assert!(ran.stderr.contains("add [backends.email]"), "{ran:?}");
+    postroom.configure(Setup::new().file("one").file("other"));
+    let ran = postroom
+        .run_with(&["sendmail", "a@example.com"], mail)
+        .exit(78);
     assert!(ran.stderr.contains("default_backend"), "{ran:?}");
     fs::write(postroom.config_path(), "nonsense").unwrap();
     postroom

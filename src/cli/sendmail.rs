@@ -89,11 +89,12 @@ impl Call {
             .config()
             .map_err(|error| Refused(EX_CONFIG, format!("{error:#}")))?;
         if submit_defaults(&config).backend.is_none() {
-            return Err(Refused(
-                EX_CONFIG,
+            let why = if config.backends.is_empty() {
+                "no backend is configured, so nobody knows where mails go: add [backends.email] with host = \"…\" to the config file (`postroom init` writes one)"
+            } else {
                 "no backend is the default, so nobody knows where mails go: name it in default_backend of the config file"
-                    .to_owned(),
-            ));
+            };
+            return Err(Refused(EX_CONFIG, why.to_owned()));
         }
         match self.mode {
             Mode::Converse => converse(globals, &config),
