@@ -100,9 +100,9 @@ fn whatever_names_a_key_names_the_one_that_means_it_now() {
     assert_eq!(console.hint(), "f6 opens the receiver first");
     console.event(Event::Paste("x".to_owned()));
     assert!(console.hint().ends_with(": f3 opens one"));
-    console.press("# 1 0 1 0 1 enter");
+    console.press("2 # 1 0 1 0 1 enter");
     assert!(console.hint().ends_with("f1 shows all"));
-    console.press("g f2");
+    console.press("f1 g f2");
     assert!(console.hint().ends_with("f2 marks it, f4 gives it up"));
     console.press("G f2");
     let hint = console.hint();
