@@ -67,7 +67,7 @@ impl Engine {
         // Whoever may write the store must be able to clean up after us.
         let mode = std::fs::metadata(store.path()).map_err(io)?.permissions();
         lock.set_permissions(mode).map_err(io)?;
-        let reserve = Reserve::new(&lock_path).map_err(io)?;
+        let reserve = Reserve::new(&lock_path, store.page_size()?.cast_unsigned()).map_err(io)?;
         let file = inode(store.path()).map_err(|source| StoreError::Io {
             path: store.path().to_owned(),
             source: source.into(),

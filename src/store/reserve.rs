@@ -13,22 +13,26 @@ use rustix::{
     io::Errno,
 };
 
-/// Bytes. The result of one receiver writes 20 KiB to the log, those of a hundred in one message less than 100, and eight such at once less than 300.
-const ROOM: u64 = 512 << 10;
+/// Pages of the store. The result of one receiver writes 10 to the log, those of a hundred in one message 50, and eight such at once 150.
+const PAGES: u64 = 256;
 
 /// The room, taken by making an engine's lock larger. Whoever finds the engine dead has it too.
 pub(super) struct Reserve(Mutex<Kept>);
 
 struct Kept {
     file: File,
+    /// Bytes.
+    room: u64,
     whole: bool,
 }
 
 impl Reserve {
     /// Nothing is kept yet. The lock is opened once more: what is locked ends with the file that locked it.
-    pub(super) fn new(lock: &Path) -> io::Result<Self> {
+    pub(super) fn new(lock: &Path, page_size: u64) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).open(lock)?;
-        Ok(Self(Mutex::new(Kept { file, whole: false })))
+        let room = PAGES * page_size;
+        let whole = false;
+        Ok(Self(Mutex::new(Kept { file, room, whole })))
     }
 
     /// Takes the room if it is not kept yet; an error where the disk has none. A file system that cannot do such a thing keeps none.
@@ -37,7 +41,7 @@ impl Reserve {
         if kept.whole {
             return Ok(());
         }
-        match fallocate(&kept.file, FallocateFlags::empty(), 0, ROOM) {
+        match fallocate(&kept.file, FallocateFlags::empty(), 0, kept.room) {
             Ok(()) => kept.whole = true,
             Err(error @ (Errno::NOSPC | Errno::DQUOT)) => {
                 // Of what it got nothing is kept from others.

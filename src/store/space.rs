@@ -14,6 +14,13 @@ const PAGES: u32 = 16;
 pub(super) const WORTH: i64 = (8 << 20) / PAGE;
 
 impl Store {
+    /// Bytes of a page.
+    pub(super) fn page_size(&self) -> Result<i64, StoreError> {
+        self.writer()
+            .pragma_query_value(None, "page_size", |row| row.get(0))
+            .map_err(|error| explain(&self.path, error))
+    }
+
     /// How many pages of the file hold nothing.
     pub(super) fn free_pages(&self) -> Result<i64, StoreError> {
         self.writer()
