@@ -248,6 +248,31 @@ fn a_pass_on_a_disk_that_stays_full_fails_and_the_next_one_sends_nobody_anything
     );
 }
 
+#[test]
+fn of_a_process_that_was_killed_on_a_disk_that_is_full_it_is_written_down_what_is_unknown() {
+    with_own_mounts(
+        "of_a_process_that_was_killed_on_a_disk_that_is_full_it_is_written_down_what_is_unknown",
+        || {
+            let disk = Disk::of(4096);
+            let server =
+                Server::start(Script::accept_all().on(Phase::Dot, Action::stall())).unwrap();
+            let postroom = Setup::new()
+                .smtp("email", &server)
+                .set("backends.email.on_unknown", "hold")
+                .set("delivery.min_free", "0")
+                .build_in(disk.path());
+            postroom.submit(&[message("m", "t", &["april@example.com"])]);
+            let pass = postroom.start(&["deliver"]);
+            assert!(server.wait_for(|ledger| ledger.met(Phase::Dot) == 1, SOON));
+            disk.fill();
+            pass.kill();
+            // There is room again: what the dead one had kept.
+            postroom.run(&["deliver"]).ok();
+            assert_eq!(postroom.count("reason:unconfirmed"), 1);
+        },
+    );
+}
+
 // What cannot be written.
 
 const READING: [&[&str]; 8] = [
