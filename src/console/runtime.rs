@@ -21,10 +21,11 @@ use ratatui::{
     },
     layout::{Position, Size},
 };
+use signal_hook::consts::SIGHUP;
 
 use self::{
     jobs::Jobs,
-    signals::{watch_hang_up, watch_signals},
+    signals::{end, has_hung_up, watch_hang_up, watch_signals},
 };
 use super::{
     courier::Courier,
@@ -126,7 +127,11 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
     }
     screen.draw(|frame| view(&state, frame))?;
     while next != Next::End {
-        next = runtime.turn(&mut screen, &mut state, &news)?;
+        next = match runtime.turn(&mut screen, &mut state, &news) {
+            // Whoever meets it first: the keys, what is drawn, or who watches for it.
+            Err(_) if has_hung_up() => end(&jobs, SIGHUP),
+            turned => turned?,
+        };
     }
     drop(screen);
     Ok(last_words(&state, &jobs, &news))

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crossbeam_channel::Sender;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::{
     consts::{SIGHUP, SIGSTOP, SIGTERM, SIGTSTP},
     iterator::Signals,
@@ -70,15 +70,22 @@ pub(super) fn watch_hang_up(jobs: &Arc<Jobs>) -> io::Result<()> {
             match poll(&mut fds, None) {
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(_) if fds[0].revents().is_empty() => {}
-                Ok(_) => return end(&jobs, SIGHUP),
+                Ok(_) => end(&jobs, SIGHUP),
                 Err(_) => return,
             }
         }
     })
 }
 
+/// Whether the terminal has vanished.
+pub(super) fn has_hung_up() -> bool {
+    let tty = io::stdout();
+    let mut fds = [PollFd::new(&tty, PollFlags::empty())];
+    poll(&mut fds, Some(&Timespec::default())).is_ok() && !fds[0].revents().is_empty()
+}
+
 /// Ends the process as the signal would have, after giving back the terminal and stopping the jobs. Neither may hold it up for long.
-fn end(jobs: &Jobs, signal: i32) {
+pub(super) fn end(jobs: &Jobs, signal: i32) -> ! {
     // A terminal that is stopped by flow control takes no bytes: another thread waits for it.
     let (done, given_back) = mpsc::channel();
     drop(spawn("restore", None, move || {
