@@ -5,6 +5,8 @@
 //! connections, and a single connection pays for no hand-over between threads.
 
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::VecDeque,
@@ -58,6 +60,8 @@ struct Queue {
     arms: usize,
     /// Somebody waits for the writer's lock and will take all there is by then.
     led: bool,
+    /// How often all there was has been taken.
+    taken: u64,
     /// How many connections are at work: each will come to arm soon.
     at_work: usize,
     /// How long the last commit took.
@@ -101,21 +105,25 @@ impl Ledger {
     /// Arms, durably, with everything settled before in the same commit. Answers with the receivers whose fence failed: then none is armed.
     pub fn arm(&self, request: ArmRequest) -> Result<Vec<ReceiverId>, StoreError> {
         let (answer, answered) = sync_channel(1);
-        let leads = {
+        let (leads, group) = {
             let mut queue = self.queue();
             queue.entries.push_back(Entry::Arm(request, answer));
             queue.arms += 1;
             if queue.arms == queue.at_work {
                 self.full.notify_all();
             }
-            !std::mem::replace(&mut queue.led, true)
+            (!std::mem::replace(&mut queue.led, true), queue.taken)
         };
         if leads {
             // Nothing of this process is being written any more: whom the last group answered is on the way.
             let conn = self.store.writer();
-            self.gather();
-            // An error is in the answer too.
-            let _ = self.commit(conn);
+            // A flush may have taken the group from its leader. To wait for the others then would be to wait for oneself, and the next group would
+            // lose its leader in the same way.
+            if self.queue().taken == group {
+                self.gather();
+                // An error is in the answer too.
+                let _ = self.commit(conn);
+            }
         }
         answered
             .recv()
@@ -171,14 +179,18 @@ impl Ledger {
         !self.queue().entries.is_empty()
     }
 
-    /// Writes what waits, if the oldest has waited for this long for an arm to ride with.
+    /// Writes what waits, if the oldest has waited for this long for an arm to ride with and none has come.
     pub fn flush_older_than(&self, age: Duration) -> Result<(), StoreError> {
         self.free_late()?;
-        match self.queue().entries.front() {
-            Some(Entry::Settle(_, since)) if since.elapsed() < age => return Ok(()),
-            _ => {}
-        }
-        self.flush()
+        let waits = {
+            let queue = self.queue();
+            let oldest = queue.entries.front();
+            !queue.led
+                && oldest.is_some_and(
+                    |entry| matches!(entry, Entry::Settle(_, since) if since.elapsed() >= age),
+                )
+        };
+        if waits { self.flush() } else { Ok(()) }
     }
 
     /// Writes what waits. On an error it is kept and can be tried again.
@@ -234,6 +246,7 @@ impl Ledger {
         let mut entries = {
             let mut queue = self.queue();
             queue.led = false;
+            queue.taken += 1;
             queue.arms = 0;
             std::mem::take(&mut queue.entries)
         };
