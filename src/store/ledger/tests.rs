@@ -33,9 +33,30 @@ fn a_leader_whose_group_a_flush_took_leads_no_other_and_waits_for_nobody() {
         while !ledger.queue().led {
             thread::yield_now();
         }
-        ledger.commit(writer).unwrap();
+        ledger.commit(writer, Group::closed(ledger)).unwrap();
         let stale = leader.join().unwrap().unwrap();
         assert_eq!(stale, [ReceiverId(1)]);
     });
-    assert_eq!(ledger.queue().taken, 1, "there was nothing more to take");
+    assert_eq!(ledger.queue().closed, 1, "there was no second group");
+}
+
+#[test]
+fn one_commit_serves_all_connections_that_have_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path());
+    let ledger = engine.ledger();
+    ledger.begin();
+    ledger.begin();
+    thread::scope(|scope| {
+        let writer = ledger.store().writer();
+        let arms = [(); 2].map(|()| scope.spawn(|| ledger.arm(an_arm())));
+        while ledger.queue().arms < 2 {
+            thread::yield_now();
+        }
+        drop(writer);
+        for arm in arms {
+            assert_eq!(arm.join().unwrap().unwrap(), [ReceiverId(1)]);
+        }
+    });
+    assert_eq!(ledger.queue().closed, 1);
 }
