@@ -4,7 +4,6 @@
 //! for the other connections, and commits all that has gathered; those whose work it took only wait for its word. So one flush serves all
 //! connections, and a single connection pays for no hand-over between threads.
 
-mod group;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -21,7 +20,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use self::{group::Group, rows::arm};
+use self::rows::arm;
 use super::{
     Store, StoreError,
     error::{explain, explain_io},
@@ -35,6 +34,9 @@ use crate::{
 pub(super) use self::rows::settle;
 pub use self::rows::{ArmRequest, Next, Record, Settlement};
 
+/// A group waits at most this long for the connections that have not come.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// The place of one delivering process in the store; everything it writes is fenced on its id.
 pub struct Ledger {
     store: Arc<Store>,
@@ -42,8 +44,8 @@ pub struct Ledger {
     /// Who tries, as attempts show it.
     by: String,
     queue: Mutex<Queue>,
-    /// Somebody has come to arm, or one connection less is at work.
-    come: Condvar,
+    /// Every connection at work has come.
+    full: Condvar,
     /// Where the disk has no room for results, there is this.
     reserve: Reserve,
     /// The engine has left: nobody comes to write what is settled now.
@@ -54,12 +56,12 @@ pub struct Ledger {
 #[derive(Default)]
 struct Queue {
     entries: VecDeque<Entry>,
-    /// How many arms the group has so far: those that wait and those that its leader has taken.
+    /// How many of them are arms.
     arms: usize,
-    /// Somebody leads: what comes joins the group.
+    /// Somebody waits for the writer's lock and will take all there is by then.
     led: bool,
-    /// How many groups were closed.
-    closed: u64,
+    /// How often all there was has been taken.
+    taken: u64,
     /// How many connections are at work: each will come to arm soon.
     at_work: usize,
     /// How long the last commit took.
@@ -85,7 +87,7 @@ impl Ledger {
             by,
             reserve,
             queue: Mutex::default(),
-            come: Condvar::new(),
+            full: Condvar::new(),
             left: AtomicBool::new(false),
         }
     }
@@ -107,19 +109,21 @@ impl Ledger {
             let mut queue = self.queue();
             queue.entries.push_back(Entry::Arm(request, answer));
             queue.arms += 1;
-            (!std::mem::replace(&mut queue.led, true), queue.closed)
+            if queue.arms == queue.at_work {
+                self.full.notify_all();
+            }
+            (!std::mem::replace(&mut queue.led, true), queue.taken)
         };
         if leads {
             // Nothing of this process is being written any more: whom the last group answered is on the way.
             let conn = self.store.writer();
             // A flush may have taken the group from its leader. To wait for the others then would be to wait for oneself, and the next group would
             // lose its leader in the same way.
-            if self.queue().closed == group {
+            if self.queue().taken == group {
+                self.gather();
                 // An error is in the answer too.
-                let _ = self.commit(conn, Group::open(self));
+                let _ = self.commit(conn);
             }
-        } else {
-            self.come.notify_one();
         }
         answered
             .recv()
@@ -134,7 +138,17 @@ impl Ledger {
     /// It is no longer.
     pub(crate) fn end(&self) {
         self.queue().at_work -= 1;
-        self.come.notify_one();
+        self.full.notify_all();
+    }
+
+    /// Waits for the other connections, as long as one flush for all may save: without that, two halves of them would take turns for ever, each waiting
+    /// for the other's flush.
+    fn gather(&self) {
+        let queue = self.queue();
+        let patience = (queue.took / 2).min(GATHER);
+        let _ = self
+            .full
+            .wait_timeout_while(queue, patience, |queue| queue.arms < queue.at_work);
     }
 
     /// Notes a result; it is durable with the next arm or flush, and at once when the engine has left.
@@ -155,7 +169,7 @@ impl Ledger {
 
     fn flush_late(&self) {
         // Also when nothing waits: what another thread is writing just now would wait again if the disk refused it.
-        if let Err(error) = self.commit(self.store.writer(), Group::closed(self)) {
+        if let Err(error) = self.commit(self.store.writer()) {
             tracing::error!(%error, "an answer that came late could not be written");
         }
     }
@@ -183,7 +197,7 @@ impl Ledger {
     pub fn flush(&self) -> Result<(), StoreError> {
         let freed = self.free_late();
         if self.has_unwritten() {
-            self.commit(self.store.writer(), Group::closed(self))?;
+            self.commit(self.store.writer())?;
         }
         freed
     }
@@ -227,34 +241,39 @@ impl Ledger {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a group in one durable transaction and answers everybody in it.
-    fn commit(
-        &self,
-        mut conn: MutexGuard<'_, Connection>,
-        mut group: Group<'_>,
-    ) -> Result<(), StoreError> {
+    /// Writes the whole queue in one durable transaction and answers everybody in it.
+    fn commit(&self, mut conn: MutexGuard<'_, Connection>) -> Result<(), StoreError> {
+        let mut entries = {
+            let mut queue = self.queue();
+            queue.led = false;
+            queue.taken += 1;
+            queue.arms = 0;
+            std::mem::take(&mut queue.entries)
+        };
         // No arm without room for its results.
-        if group.entries().iter().any(Entry::is_arm)
+        if entries.iter().any(Entry::is_arm)
             && let Err(error) = self.reserve.keep()
         {
             let path = self.store.path();
-            group.refuse_arms(&explain_io(path, path, error));
+            entries = refuse_arms(entries, &explain_io(path, path, error));
         }
-        if group.entries().is_empty() {
+        if entries.is_empty() {
             return Ok(());
         }
-        let mut written = self.try_write(&mut conn, &mut group);
+        let began = Instant::now();
+        let mut written = self.try_write(&mut conn, &entries);
         if let Err(error @ StoreError::Full(_)) = &written
-            && group.entries().iter().any(|entry| !entry.is_arm())
+            && entries.iter().any(|entry| !entry.is_arm())
             && self.reserve.spend()
         {
-            group.refuse_arms(error);
-            written = self.try_write(&mut conn, &mut group);
+            entries = refuse_arms(entries, error);
+            written = self.try_write(&mut conn, &entries);
         }
+        let mut queue = self.queue();
+        queue.took = began.elapsed();
         match written {
             Ok(armed) => {
-                let entries = group.written();
-                drop(conn);
+                drop((queue, conn));
                 let answers = entries.into_iter().filter_map(Entry::into_answer);
                 for (answer, armed) in answers.zip(armed) {
                     let _ = answer.send(Ok(armed));
@@ -262,7 +281,10 @@ impl Ledger {
                 Ok(())
             }
             Err(error) => {
-                group.refuse_arms(&error);
+                // Results are kept, in their order, before whatever came meanwhile; arms are told no.
+                for entry in refuse_arms(entries, &error).into_iter().rev() {
+                    queue.entries.push_front(entry);
+                }
                 Err(error)
             }
         }
@@ -271,9 +293,9 @@ impl Ledger {
     fn try_write(
         &self,
         conn: &mut Connection,
-        group: &mut Group<'_>,
+        entries: &VecDeque<Entry>,
     ) -> Result<Vec<Vec<ReceiverId>>, StoreError> {
-        self.write(conn, group)
+        self.write(conn, entries)
             .map_err(|error| explain(&self.store.path, error))
     }
 
@@ -282,10 +304,10 @@ impl Ledger {
     fn write(
         &self,
         conn: &mut Connection,
-        group: &mut Group<'_>,
+        entries: &VecDeque<Entry>,
     ) -> rusqlite::Result<Vec<Vec<ReceiverId>>> {
-        match self.write_once(conn, group, false) {
-            Err(error) if is_refusal(&error) => self.write_once(conn, group, true),
+        match self.write_once(conn, entries, false) {
+            Err(error) if is_refusal(&error) => self.write_once(conn, entries, true),
             result => result,
         }
     }
@@ -293,36 +315,27 @@ impl Ledger {
     fn write_once(
         &self,
         conn: &mut Connection,
-        group: &mut Group<'_>,
+        entries: &VecDeque<Entry>,
         careful: bool,
     ) -> rusqlite::Result<Vec<Vec<ReceiverId>>> {
         let mut armed = Vec::new();
         let mut tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut written = 0;
-        loop {
-            for entry in group.entries().range(written..) {
-                match entry {
-                    Entry::Settle(settlement, _) if !careful => {
-                        settle(&tx, &self.engine, &self.by, settlement)?;
-                    }
-                    Entry::Settle(settlement, _) => {
-                        let savepoint = tx.savepoint()?;
-                        match settle(&savepoint, &self.engine, &self.by, settlement) {
-                            Ok(()) => savepoint.commit()?,
-                            Err(error) if is_refusal(&error) => {
-                                tracing::error!(receiver = settlement.receiver.0, %error, "a result could not be written");
-                            }
-                            Err(error) => return Err(error),
+        for entry in entries {
+            match entry {
+                Entry::Settle(settlement, _) if !careful => {
+                    settle(&tx, &self.engine, &self.by, settlement)?;
+                }
+                Entry::Settle(settlement, _) => {
+                    let savepoint = tx.savepoint()?;
+                    match settle(&savepoint, &self.engine, &self.by, settlement) {
+                        Ok(()) => savepoint.commit()?,
+                        Err(error) if is_refusal(&error) => {
+                            tracing::error!(receiver = settlement.receiver.0, %error, "a result could not be written");
                         }
-                    }
-                    Entry::Arm(request, _) => {
-                        armed.push(arm(&tx, &self.engine, &self.by, request)?);
+                        Err(error) => return Err(error),
                     }
                 }
-            }
-            written = group.entries().len();
-            if !group.gather() {
-                break;
+                Entry::Arm(request, _) => armed.push(arm(&tx, &self.engine, &self.by, request)?),
             }
         }
         fail::point("before a commit");
@@ -330,6 +343,20 @@ impl Ledger {
         fail::point("after a commit");
         Ok(armed)
     }
+}
+
+/// The results; arms are told why not.
+fn refuse_arms(entries: VecDeque<Entry>, why: &StoreError) -> VecDeque<Entry> {
+    let mut results = VecDeque::with_capacity(entries.len());
+    for entry in entries {
+        match entry {
+            Entry::Settle(..) => results.push_back(entry),
+            Entry::Arm(_, answer) => {
+                let _ = answer.send(Err(why.clone()));
+            }
+        }
+    }
+    results
 }
 
 impl Entry {
