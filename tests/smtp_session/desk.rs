@@ -8,9 +8,11 @@ use std::{
 
 use postroom::{
     backend::{Smtp, SmtpSettings, Timeouts, Tls},
-    delivery::{Backend, Batch, Desk, Failure, NotArmed, Report},
+    delivery::{Backend, Batch, Desk, Ended, Failure, NotArmed, Report, Trouble},
     message::{Body, Content, Message, MessageId, Outcome, Receiver, ReceiverId},
 };
+
+use super::server::{Peer, Server};
 
 /// What the desk was told, in order; receivers by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,11 +218,21 @@ pub fn smtp(settings: SmtpSettings) -> Smtp {
 }
 
 /// One session, opened and run once; what it said, and the books checked.
-pub fn run(
-    settings: SmtpSettings,
-    desk: &mut FakeDesk,
-) -> Result<postroom::delivery::Ended, postroom::delivery::Trouble> {
+pub fn run(settings: SmtpSettings, desk: &mut FakeDesk) -> Result<Ended, Trouble> {
     let ended = smtp(settings).open()?.run(desk);
     desk.check_the_books();
     ended
+}
+
+/// What the desk heard of these batches over one connection to a server that follows this script, and that ended so.
+pub fn send(
+    batches: impl IntoIterator<Item = Batch>,
+    ended: Ended,
+    script: impl FnOnce(&mut Peer) + Send + 'static,
+) -> FakeDesk {
+    let server = Server::one(script);
+    let mut desk = FakeDesk::with(batches);
+    assert_eq!(run(settings(server.port), &mut desk), Ok(ended));
+    server.finish();
+    desk
 }

@@ -6,7 +6,7 @@ use postroom::{
 };
 
 use super::{
-    desk::{FakeDesk, Told, letter, raw, receiver, run, settings},
+    desk::{FakeDesk, Told, letter, raw, receiver, run, send, settings},
     server::Server,
 };
 
@@ -15,20 +15,21 @@ const ASCII: &[u8] = b"From: a@b.example\r\nMessage-ID: <x@y>\r\n\r\nblue\r\n";
 
 #[test]
 fn a_message_larger_than_the_server_takes_is_refused_without_a_transaction() {
-    let server = Server::one(|peer| {
-        peer.greet(&["PIPELINING", "SIZE 60"]);
-        let line = peer.expect("MAIL");
-        assert!(line.ends_with(&format!(" SIZE={}", ASCII.len())), "{line}");
-        peer.expect("RCPT");
-        peer.expect("DATA");
-        peer.say("250 ok\r\n250 ok\r\n354 go\r\n");
-        peer.body();
-        peer.say("250 ok\r\n");
-        peer.expect_quit();
-    });
-    let mut desk = FakeDesk::with([letter(1), raw(ASCII, [receiver(2, "r2@to.example")])]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
+    let desk = send(
+        [letter(1), raw(ASCII, [receiver(2, "r2@to.example")])],
+        Ended::Idle,
+        |peer| {
+            peer.greet(&["PIPELINING", "SIZE 60"]);
+            let line = peer.expect("MAIL");
+            assert!(line.ends_with(&format!(" SIZE={}", ASCII.len())), "{line}");
+            peer.expect("RCPT");
+            peer.expect("DATA");
+            peer.say("250 ok\r\n250 ok\r\n354 go\r\n");
+            peer.body();
+            peer.say("250 ok\r\n");
+            peer.expect_quit();
+        },
+    );
     assert_eq!(
         desk.results(),
         [
@@ -51,16 +52,13 @@ fn an_address_beyond_ascii_needs_smtputf8_and_excludes_nobody_else() {
             receiver(2, "r2@to.example"),
         ]
     };
-    let server = Server::one(|peer| {
+    let desk = send([raw(ASCII, receivers())], Ended::Idle, |peer| {
         peer.greet(&["PIPELINING"]);
         assert_eq!(peer.take_envelope(), "r2@to.example");
         peer.body();
         peer.say("250 ok\r\n");
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([raw(ASCII, receivers())]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -71,7 +69,7 @@ fn an_address_beyond_ascii_needs_smtputf8_and_excludes_nobody_else() {
     );
     assert_eq!(desk.failure(1).phase.as_deref(), Some("smtputf8"));
 
-    let server = Server::one(|peer| {
+    send([raw(ASCII, receivers())], Ended::Idle, |peer| {
         peer.greet(&["PIPELINING", "SMTPUTF8"]);
         let line = peer.expect("MAIL FROM:<a@b.example>");
         assert!(line.ends_with(" SMTPUTF8"), "{line}");
@@ -83,37 +81,36 @@ fn an_address_beyond_ascii_needs_smtputf8_and_excludes_nobody_else() {
         peer.say("250 ok\r\n");
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([raw(ASCII, receivers())]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
 }
 
 #[test]
 fn eight_bit_bytes_need_8bitmime() {
-    let server = Server::one(|peer| {
-        peer.greet(&["PIPELINING"]);
-        peer.expect_quit();
-    });
-    let mut desk = FakeDesk::with([raw(UTF8, [receiver(1, "r1@to.example")])]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
+    let desk = send(
+        [raw(UTF8, [receiver(1, "r1@to.example")])],
+        Ended::Idle,
+        |peer| {
+            peer.greet(&["PIPELINING"]);
+            peer.expect_quit();
+        },
+    );
     assert_eq!(desk.results(), [Told::Settle(1, Permanent, None)]);
     assert_eq!(desk.failure(1).phase.as_deref(), Some("8bitmime"));
 
-    let server = Server::one(|peer| {
-        peer.greet(&["PIPELINING", "8BITMIME"]);
-        let line = peer.expect("MAIL");
-        assert!(line.ends_with("> BODY=8BITMIME"), "{line}");
-        peer.expect("RCPT");
-        peer.expect("DATA");
-        peer.say("250 ok\r\n250 ok\r\n354 go\r\n");
-        assert_eq!(peer.body().as_bytes(), UTF8);
-        peer.say("250 ok\r\n");
-        peer.expect_quit();
-    });
-    let mut desk = FakeDesk::with([raw(UTF8, [receiver(1, "r1@to.example")])]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
+    send(
+        [raw(UTF8, [receiver(1, "r1@to.example")])],
+        Ended::Idle,
+        |peer| {
+            peer.greet(&["PIPELINING", "8BITMIME"]);
+            let line = peer.expect("MAIL");
+            assert!(line.ends_with("> BODY=8BITMIME"), "{line}");
+            peer.expect("RCPT");
+            peer.expect("DATA");
+            peer.say("250 ok\r\n250 ok\r\n354 go\r\n");
+            assert_eq!(peer.body().as_bytes(), UTF8);
+            peer.say("250 ok\r\n");
+            peer.expect_quit();
+        },
+    );
 }
 
 #[test]

@@ -6,21 +6,18 @@ use postroom::{
 };
 
 use super::{
-    desk::{FakeDesk, Told, circular, hasty, letter, run, settings, smtp},
+    desk::{FakeDesk, Told, circular, hasty, letter, run, send, settings, smtp},
     server::Server,
 };
 
 #[test]
 fn a_connection_lost_after_the_dot_leaves_the_outcome_unknown() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Close, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.take_envelope();
         peer.body();
         peer.envelope(1);
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -40,15 +37,12 @@ fn a_connection_lost_after_the_dot_leaves_the_outcome_unknown() {
 
 #[test]
 fn a_connection_lost_before_the_message_is_certainly_not_sent() {
-    let server = Server::one(|peer| {
+    let desk = send([circular(1, 3)], Ended::Close, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.envelope(3);
         // Refused before the connection was lost stays refused.
         peer.say("250 ok\r\n250 ok\r\n550 no\r\n");
     });
-    let mut desk = FakeDesk::with([circular(1, 3)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -62,16 +56,13 @@ fn a_connection_lost_before_the_message_is_certainly_not_sent() {
 
 #[test]
 fn a_connection_lost_between_two_messages_costs_the_next_nothing() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Close, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.take_envelope();
         peer.body();
         peer.envelope(1);
         peer.say("250 ok\r\n");
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -175,15 +166,12 @@ fn nonsense_before_the_message_records_nothing_on_anybody() {
         "250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n250 queued\r\n",
         "250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n2",
     ] {
-        let server = Server::one(move |peer| {
+        let desk = send([circular(1, 2)], Ended::Close, move |peer| {
             peer.greet(&["PIPELINING"]);
             peer.envelope(2);
             peer.say(replies);
             peer.expect_end();
         });
-        let mut desk = FakeDesk::with([circular(1, 2)]);
-        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-        server.finish();
         assert_eq!(desk.results(), [Told::Lost(vec![1, 2])], "{replies}");
     }
 }
@@ -191,16 +179,13 @@ fn nonsense_before_the_message_records_nothing_on_anybody() {
 #[test]
 fn nonsense_after_the_dot_is_unknown() {
     for reply in ["354 more\r\n", "250-a\r\n251 b\r\n", "hello\r\n"] {
-        let server = Server::one(move |peer| {
+        let desk = send([letter(1)], Ended::Close, move |peer| {
             peer.greet(&["PIPELINING"]);
             peer.take_envelope();
             peer.body();
             peer.say(reply);
             peer.expect_end();
         });
-        let mut desk = FakeDesk::with([letter(1)]);
-        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-        server.finish();
         assert_eq!(
             desk.results(),
             [Told::Arm(vec![1]), Told::Settle(1, Unknown, None)],
@@ -211,7 +196,7 @@ fn nonsense_after_the_dot_is_unknown() {
 
 #[test]
 fn a_stray_reply_between_two_messages_ends_the_connection() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Close, |peer| {
         peer.greet(&[]);
         peer.expect("MAIL");
         peer.say("250 ok\r\n");
@@ -223,9 +208,6 @@ fn a_stray_reply_between_two_messages_ends_the_connection() {
         peer.say("250 ok\r\n250 ok\r\n");
         peer.expect_end();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -248,7 +230,7 @@ fn a_reply_said_twice_is_never_taken_for_the_next_receivers() {
         // The refusal of DATA.
         ("250 ok\r\n250 ok\r\n451 not now\r\n", "451 not now\r\n"),
     ] {
-        let server = Server::one(move |peer| {
+        let desk = send([letter(1), letter(2)], Ended::Close, move |peer| {
             peer.greet(&["PIPELINING"]);
             peer.envelope(1);
             peer.say(replies);
@@ -258,9 +240,6 @@ fn a_reply_said_twice_is_never_taken_for_the_next_receivers() {
             peer.try_to_say("250 forgotten\r\n");
             peer.expect_end();
         });
-        let mut desk = FakeDesk::with([letter(1), letter(2)]);
-        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-        server.finish();
         assert_eq!(
             desk.results(),
             [Told::Again(vec![2]), Told::Lost(vec![1])],
@@ -271,7 +250,7 @@ fn a_reply_said_twice_is_never_taken_for_the_next_receivers() {
 
 #[test]
 fn without_pipelining_a_refusal_said_twice_is_never_taken_for_the_next_recipients() {
-    let server = Server::one(|peer| {
+    let desk = send([circular(1, 2)], Ended::Close, |peer| {
         peer.greet(&[]);
         peer.expect("MAIL");
         peer.say("250 ok\r\n");
@@ -279,16 +258,13 @@ fn without_pipelining_a_refusal_said_twice_is_never_taken_for_the_next_recipient
         peer.say("550 no\r\n550 no\r\n");
         peer.expect_end();
     });
-    let mut desk = FakeDesk::with([circular(1, 2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(desk.results(), [Told::Lost(vec![1, 2])]);
 }
 
 #[test]
 fn an_answer_to_the_dot_said_twice_is_never_taken_for_the_next_receivers() {
     for offers in [&["PIPELINING"][..], &[]] {
-        let server = Server::one(|peer| {
+        let desk = send([letter(1), letter(2)], Ended::Close, |peer| {
             peer.greet(offers);
             if offers.is_empty() {
                 peer.expect("MAIL");
@@ -313,9 +289,6 @@ fn an_answer_to_the_dot_said_twice_is_never_taken_for_the_next_receivers() {
             }
             peer.expect_end();
         });
-        let mut desk = FakeDesk::with([letter(1), letter(2)]);
-        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-        server.finish();
         let next = if offers.is_empty() {
             vec![]
         } else {
@@ -330,16 +303,13 @@ fn an_answer_to_the_dot_said_twice_is_never_taken_for_the_next_receivers() {
 #[test]
 fn a_refusal_stands_also_when_the_server_closes_behind_it() {
     for last in ["", "421 4.7.0 too many errors\r\n"] {
-        let server = Server::one(move |peer| {
+        let desk = send([letter(1), letter(2)], Ended::Close, move |peer| {
             peer.greet(&["PIPELINING"]);
             peer.envelope(1);
             peer.say("250 ok\r\n550 no\r\n554 no recipients\r\n");
             assert_eq!(peer.line(), "RSET");
             peer.say(last);
         });
-        let mut desk = FakeDesk::with([letter(1), letter(2)]);
-        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-        server.finish();
         assert_eq!(
             desk.results(),
             [Told::Settle(1, Permanent, Some(550)), Told::Again(vec![2])],
@@ -351,15 +321,12 @@ fn a_refusal_stands_also_when_the_server_closes_behind_it() {
 /// Postfix does so after twenty errors.
 #[test]
 fn a_refusal_stands_also_when_the_server_says_at_once_that_it_closes() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Close, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.envelope(1);
         peer.say("250 ok\r\n550 no\r\n554 no recipients\r\n421 4.7.0 too many errors\r\n");
         peer.expect_end();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [Told::Settle(1, Permanent, Some(550)), Told::Again(vec![2])]

@@ -10,7 +10,7 @@ use postroom::{
 };
 
 use super::{
-    desk::{FakeDesk, Told, circular, letter, message, raw, receiver, run, settings, smtp},
+    desk::{FakeDesk, Told, circular, letter, message, raw, receiver, run, send, settings, smtp},
     server::Server,
 };
 
@@ -48,7 +48,7 @@ fn nothing_that_can_be_accepted_leaves_before_the_arm() {
 
 #[test]
 fn with_pipelining_the_next_envelope_follows_the_dot_unasked() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Idle, |peer| {
         peer.greet(&["PIPELINING"]);
         // No answer before all of the envelope is there.
         assert_eq!(peer.take_envelope(), "r1@to.example");
@@ -61,9 +61,6 @@ fn with_pipelining_the_next_envelope_follows_the_dot_unasked() {
         peer.say("250 second\r\n");
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -77,7 +74,7 @@ fn with_pipelining_the_next_envelope_follows_the_dot_unasked() {
 
 #[test]
 fn without_pipelining_every_command_waits_for_its_reply() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Idle, |peer| {
         peer.greet(&[]);
         for id in [1, 2] {
             for begin in ["MAIL FROM:<sender@from.example>", "RCPT TO:<r", "DATA"] {
@@ -95,9 +92,6 @@ fn without_pipelining_every_command_waits_for_its_reply() {
         }
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
     assert_eq!(desk.results().len(), 4);
 }
 

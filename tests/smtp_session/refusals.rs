@@ -6,13 +6,13 @@ use postroom::{
 };
 
 use super::{
-    desk::{FakeDesk, Told, circular, letter, message, run, settings},
+    desk::{FakeDesk, Told, circular, letter, message, run, send, settings},
     server::Server,
 };
 
 #[test]
 fn a_recipient_refused_at_rcpt_does_not_stop_the_others() {
-    let server = Server::one(|peer| {
+    let desk = send([circular(1, 5)], Ended::Idle, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.envelope(5);
         peer.say("250 sender\r\n250 one\r\n550 5.1.1 no such user\r\n451 4.7.1 greylisted\r\n");
@@ -21,9 +21,6 @@ fn a_recipient_refused_at_rcpt_does_not_stop_the_others() {
         peer.say("250 2.0.0 queued\r\n");
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([circular(1, 5)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -93,7 +90,7 @@ fn a_failure_tells_the_whole_story() {
 
 #[test]
 fn refused_at_mail_is_refused_for_all() {
-    let server = Server::one(|peer| {
+    let desk = send([circular(1, 2), letter(3)], Ended::Idle, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.envelope(2);
         peer.say("451 4.3.0 later\r\n503 mail first\r\n503 mail first\r\n503 rcpt first\r\n");
@@ -103,9 +100,6 @@ fn refused_at_mail_is_refused_for_all() {
         peer.say("250 ok\r\n");
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([circular(1, 2), letter(3)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -121,7 +115,7 @@ fn refused_at_mail_is_refused_for_all() {
 #[test]
 fn a_transaction_without_a_message_is_cleared_away_before_the_next() {
     for offers in [&["PIPELINING"][..], &[]] {
-        let server = Server::one(|peer| {
+        let desk = send([letter(1), letter(2)], Ended::Idle, |peer| {
             peer.greet(offers);
             peer.expect("MAIL");
             peer.say("250 ok\r\n");
@@ -142,9 +136,6 @@ fn a_transaction_without_a_message_is_cleared_away_before_the_next() {
             peer.say("250 ok\r\n");
             peer.expect_quit();
         });
-        let mut desk = FakeDesk::with([letter(1), letter(2)]);
-        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-        server.finish();
         assert_eq!(
             desk.results(),
             [
@@ -158,16 +149,13 @@ fn a_transaction_without_a_message_is_cleared_away_before_the_next() {
 
 #[test]
 fn refused_at_data_is_refused_for_those_who_were_accepted() {
-    let server = Server::one(|peer| {
+    let desk = send([circular(1, 2)], Ended::Idle, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.envelope(2);
         peer.say("250 ok\r\n550 no\r\n250 ok\r\n451 4.3.2 not now\r\n");
         peer.take_reset();
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([circular(1, 2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -180,7 +168,7 @@ fn refused_at_data_is_refused_for_those_who_were_accepted() {
 
 #[test]
 fn refused_at_the_dot_is_refused_for_all_and_the_session_goes_on() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Idle, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.take_envelope();
         peer.body();
@@ -191,9 +179,6 @@ fn refused_at_the_dot_is_refused_for_all_and_the_session_goes_on() {
         peer.take_reset();
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -221,7 +206,7 @@ fn refused_at_the_dot_is_refused_for_all_and_the_session_goes_on() {
 /// Postfix leaves it open where `smtpd_end_of_data_restrictions` refuse.
 #[test]
 fn a_refused_transaction_that_the_server_leaves_open_costs_the_next_message_nothing() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Close, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.take_envelope();
         peer.body();
@@ -229,9 +214,6 @@ fn a_refused_transaction_that_the_server_leaves_open_costs_the_next_message_noth
         peer.say("450 4.3.0 not now\r\n503 5.5.1 nested MAIL command\r\n250 ok\r\n354 go\r\n");
         peer.expect_end();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -278,7 +260,7 @@ fn too_many_recipients_sends_the_rest_at_once_without_penalty() {
 #[test]
 fn too_many_recipients_said_to_the_first_is_temporary() {
     for words in ["452 4.5.3 too many", "452 too many", "452 4.3.1 disk full"] {
-        let server = Server::one(move |peer| {
+        let desk = send([circular(1, 2)], Ended::Idle, move |peer| {
             peer.greet(&["PIPELINING"]);
             peer.envelope(2);
             peer.say(&format!("250 ok\r\n{words}\r\n250 ok\r\n354 go\r\n"));
@@ -286,16 +268,13 @@ fn too_many_recipients_said_to_the_first_is_temporary() {
             peer.say("250 ok\r\n");
             peer.expect_quit();
         });
-        let mut desk = FakeDesk::with([circular(1, 2)]);
-        assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-        server.finish();
         assert_eq!(desk.results()[0], Told::Settle(1, Temporary, Some(452)));
     }
 }
 
 #[test]
 fn a_message_wanted_for_nobody_is_a_lone_dot() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Idle, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.envelope(1);
         peer.say("250 ok\r\n550 no\r\n354 go\r\n");
@@ -306,9 +285,6 @@ fn a_message_wanted_for_nobody_is_a_lone_dot() {
         peer.say("250 ok\r\n");
         peer.expect_quit();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Idle));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -321,7 +297,7 @@ fn a_message_wanted_for_nobody_is_a_lone_dot() {
 
 #[test]
 fn a_421_on_a_connection_that_worked_asks_for_a_new_one() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2), letter(3)], Ended::Close, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.take_envelope();
         peer.body();
@@ -329,9 +305,6 @@ fn a_421_on_a_connection_that_worked_asks_for_a_new_one() {
         peer.say("250 ok\r\n421 4.7.0 enough for one connection\r\n");
         peer.expect_end();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2), letter(3)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -366,15 +339,12 @@ fn a_421_on_a_fresh_connection_is_the_servers_trouble_not_the_receivers() {
 
 #[test]
 fn a_421_after_refusals_keeps_them_and_takes_the_rest_elsewhere() {
-    let server = Server::one(|peer| {
+    let desk = send([circular(1, 3)], Ended::Close, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.envelope(3);
         peer.say("250 ok\r\n550 no\r\n421 4.7.0 too many errors\r\n");
         peer.expect_end();
     });
-    let mut desk = FakeDesk::with([circular(1, 3)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
@@ -386,7 +356,7 @@ fn a_421_after_refusals_keeps_them_and_takes_the_rest_elsewhere() {
 
 #[test]
 fn a_421_after_the_dot_is_a_temporary_refusal() {
-    let server = Server::one(|peer| {
+    let desk = send([letter(1), letter(2)], Ended::Close, |peer| {
         peer.greet(&["PIPELINING"]);
         peer.take_envelope();
         peer.body();
@@ -394,9 +364,6 @@ fn a_421_after_the_dot_is_a_temporary_refusal() {
         peer.say("421 4.3.0 closing\r\n");
         peer.expect_end();
     });
-    let mut desk = FakeDesk::with([letter(1), letter(2)]);
-    assert_eq!(run(settings(server.port), &mut desk), Ok(Ended::Close));
-    server.finish();
     assert_eq!(
         desk.results(),
         [
