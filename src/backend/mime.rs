@@ -80,6 +80,15 @@ pub enum BuildError {
     Sign(String),
 }
 
+/// Nothing in it may begin a line of its own.
+fn clean(field: &str, value: &str) -> Result<(), BuildError> {
+    if value.contains(['\r', '\n', '\0']) {
+        let field = field.replace(|c: char| c.is_control(), "?");
+        return Err(BuildError::Injection { field });
+    }
+    Ok(())
+}
+
 /// Builds messages; the parts of a content that many receivers share are encoded once.
 #[derive(Debug)]
 pub struct MimeBuilder {

@@ -5,9 +5,8 @@ use serde::Serialize;
 use super::{
     Exit,
     context::Globals,
-    list::{Format, limit},
     output::{json_line, local, utc},
-    table::{Cell, Look, Table, room},
+    table::{Cell, Format, Look, Table, limit, room},
 };
 use crate::{message::DisplayText, store::AuditEntry};
 

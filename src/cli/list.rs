@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{ArgAction, ValueEnum};
+use clap::{ArgAction, ValueEnum as _};
 use serde_json::{Map, Value};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     context::{Globals, query},
     output::{json_line, tell},
     receiver::ReceiverJson,
-    table::{Cell, Look, Table, room},
+    table::{Cell, Format, Look, Table, limit, room},
 };
 use crate::{
     message::{DisplayText, Status},
@@ -49,17 +49,6 @@ pub(super) struct Args {
     sort: Sort,
 }
 
-/// How to write what is many.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Columns that line up, in local time
-    Table,
-    /// One object a line
-    Json,
-    /// Values between tabs, under a line of names
-    Tsv,
-}
-
 /// Reads an order: the name of a column that has an index, and a direction if it is not the usual one.
 fn sort(text: &str) -> Result<Sort, String> {
     let orders = By::ALL.map(By::name).join(", ");
@@ -89,12 +78,6 @@ fn sort(text: &str) -> Result<Sort, String> {
         }
     };
     Ok(Sort { by, reversed })
-}
-
-/// For `--limit`.
-pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
-    text.parse()
-        .map_err(|_| "how many rows at most is a whole number; 0 is all")
 }
 
 /// The query language in a few lines, from its own table.

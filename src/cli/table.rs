@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use clap::ValueEnum;
+
 use crate::{
     columns::{columns, cut},
     message::DisplayText,
@@ -13,6 +15,23 @@ pub(super) const GAP: &str = "  ";
 const NARROWEST: usize = 8;
 /// A column that gives way wants so much, as long as there are columns that can be left out.
 const WANTED: usize = 24;
+
+/// How to write what is many.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Columns that line up, in local time
+    Table,
+    /// One object a line
+    Json,
+    /// Values between tabs, under a line of names
+    Tsv,
+}
+
+/// For `--limit`.
+pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
+    text.parse()
+        .map_err(|_| "how many rows at most is a whole number; 0 is all")
+}
 
 /// How one column looks.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use lettre::{
     message::{Mailbox, Mailboxes},
 };
 
-use super::{BuildError, header::clean};
+use super::{BuildError, clean};
 use crate::message::Message;
 
 /// The envelope's sender: what the message says, else the address in From; `None` is the null sender.

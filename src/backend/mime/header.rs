@@ -14,6 +14,7 @@ use lettre::{
 use super::{
     BuildError,
     address::{address, mailbox, mailboxes},
+    clean,
 };
 use crate::message::{Content, LONGEST_HEADER_NAME, Message, OWN_HEADERS, Receiver};
 
@@ -133,14 +134,6 @@ pub(super) fn check_uid(uid: &str) -> Result<(), BuildError> {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if uid.is_empty() || uid.len() > 200 || uid.starts_with('.') || !uid.bytes().all(safe) {
         return Err(BuildError::Uid(uid.to_owned()));
-    }
-    Ok(())
-}
-
-pub(super) fn clean(field: &str, value: &str) -> Result<(), BuildError> {
-    if value.contains(['\r', '\n', '\0']) {
-        let field = field.replace(|c: char| c.is_control(), "?");
-        return Err(BuildError::Injection { field });
     }
     Ok(())
 }

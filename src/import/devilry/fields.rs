@@ -1,10 +1,17 @@
 //! The fields of a row, taken one by one; what is wrong is told with the field's name.
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::people::Who;
 use crate::message::Timestamp;
+
+/// A user as a row names one: the primary key, or the natural key, which is the short name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum Who {
+    Number(i64),
+    Name(Box<str>),
+}
 
 /// The fields of one row.
 pub(super) struct Fields(Map<String, Value>);

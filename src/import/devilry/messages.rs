@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{DumpError, fields::Fields, people::People, people::Who};
+use super::{
+    DumpError,
+    fields::{Fields, Who},
+    people::People,
+};
 use crate::{message::Timestamp, store::ImportedMessage};
 
 /// What a row of a message says.

@@ -2,21 +2,13 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::fields::Fields;
+use super::fields::{Fields, Who};
 
 pub(super) const USER: &str = "devilry_account.user";
 pub(super) const EMAIL: &str = "devilry_account.useremail";
 pub(super) const NAME: &str = "devilry_account.username";
-
-/// A user as a row names one: the primary key, or the natural key, which is the short name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) enum Who {
-    Number(i64),
-    Name(Box<str>),
-}
 
 /// Every user of the dump. A user may be named in both ways within one dump, and before their own row comes.
 #[derive(Default)]
