@@ -229,6 +229,54 @@ fn header_injection_is_refused_and_the_refusal_is_harmless() {
 }
 
 #[test]
+fn a_line_in_which_a_name_stands_twice_is_refused_with_the_place_of_it() {
+    let postroom = postroom();
+    let given = [
+        (
+            "type",
+            r#"{"key":"a","type":"x","content":{"en":{"subject":"S","text":"T"}},"type":"y","receivers":[{"to":"april@example.com"}]}"#,
+        ),
+        (
+            "content.en",
+            r#"{"key":"a","content":{"en":{"subject":"S","text":"T"},"en":{"subject":"Other","text":"T"}},"receivers":[{"to":"april@example.com"}]}"#,
+        ),
+        (
+            "receivers[1].to",
+            r#"{"key":"a","content":{"en":{"subject":"S","text":"T"}},"receivers":[{"to":"ron@example.com"},{"to":"april@example.com","to":"ben@example.com"}]}"#,
+        ),
+        (
+            "receivers[0].metadata.groups[1].id",
+            r#"{"key":"a","content":{"en":{"subject":"S","text":"T"}},"receivers":[{"to":"april@example.com","metadata":{"groups":[{},{"id":1,"id":1}]}}],"type":"x","type":"y"}"#,
+        ),
+        (
+            "key",
+            r#"{"key":"a","key":"b","content":{"en":{"subject":"S","text":"T"}},"receivers":[{"to":"april@example.com"}]}"#,
+        ),
+    ];
+    for (field, line) in given {
+        let ran = postroom.run_with(&["submit"], line).exit(1);
+        let receipt = ran.json_lines().remove(0);
+        let key = if field == "key" {
+            Value::Null
+        } else {
+            json!("a")
+        };
+        assert_eq!(receipt["field"], field, "{receipt}");
+        assert_eq!(receipt["key"], key, "{receipt}");
+        assert!(
+            receipt["error"]
+                .as_str()
+                .unwrap()
+                .contains("stands there twice"),
+            "{receipt}"
+        );
+    }
+    assert_eq!(postroom.count(""), 0);
+    let same = r#"{"content":{"en":{"subject":"S","text":"T"},"nb":{"subject":"S","text":"T"}},"receivers":[{"to":"april@example.com"},{"to":"ben@example.com"}]}"#;
+    postroom.run_with(&["submit"], same).ok();
+}
+
+#[test]
 fn a_message_to_nobody_is_told_how_to_name_somebody() {
     let nobody = json!({"content": {"en": {"text": "t"}}, "receivers": []}).to_string();
     let ran = postroom().run_with(&["submit"], nobody).exit(1);

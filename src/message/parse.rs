@@ -5,6 +5,7 @@ mod body;
 mod digest;
 mod fields;
 mod mail;
+mod once;
 mod receiver;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -192,7 +193,7 @@ fn parse(
     line: &str,
     defaults: &SubmitDefaults,
 ) -> Result<(Submission, Option<Templates>), SubmissionError> {
-    let mut value: Value = serde_json::from_str(line).map_err(|error| {
+    let (mut value, twice) = once::read(line).map_err(|error| {
         let words = error.to_string();
         let words = words.replacen(" at line 1 column", " at column", 1);
         refuse(None, Wrong::whole(format!("not a line of JSON: {words}")))
@@ -200,6 +201,11 @@ fn parse(
     let key = value.as_object_mut().and_then(|map| map.remove("key"));
     let digest = digest(&value);
     let spoken = key.as_ref().and_then(Value::as_str).map(str::to_owned);
+    if let Some(field) = twice {
+        let spoken = spoken.filter(|_| field != "key");
+        let wrong = Wrong::at(field, "stands there twice; leave the one that is meant");
+        return Err(refuse(spoken.as_deref(), wrong));
+    }
     submission(value, key, digest, defaults).map_err(|wrong| refuse(spoken.as_deref(), wrong))
 }
 
