@@ -662,6 +662,25 @@ fn held_receivers_stay_until_they_are_released_and_cancelled_ones_for_good() {
 }
 
 #[test]
+fn a_query_in_the_words_of_another_language_is_answered_with_a_hint() {
+    let postroom = three();
+    for arguments in [
+        ["list", "status:sent OR status:not_sent"],
+        ["causes", "status:sent OR status:not_sent"],
+    ] {
+        let ran = postroom.run(&arguments).ok();
+        assert!(
+            ran.stdout.contains("matches.")
+                && ran.stderr.contains("\n              ^^\n")
+                && ran.stderr.contains("as in `status:failed,error`"),
+            "{ran:?}"
+        );
+    }
+    let quoted = postroom.run(&["list", "april", "\"OR\"", "andy"]).ok();
+    assert_eq!(quoted.stderr, "", "{quoted:?}");
+}
+
+#[test]
 fn a_resend_works_whatever_the_status_and_names_that_do_not_exist_are_said() {
     let postroom = three();
     postroom.deliver();

@@ -274,6 +274,40 @@ fn a_day_whose_midnight_the_clocks_skip_begins_at_its_first_moment() {
 }
 
 #[test]
+fn and_or_and_not_in_capitals_are_words_that_are_doubted_unless_they_are_quoted() {
+    let doubt = |text: &str| {
+        let query = Query::parse(text, &context()).unwrap();
+        query.doubt(text).map(|doubt| doubt.render(text))
+    };
+    assert_eq!(
+        doubt("status:failed OR status:error").unwrap(),
+        "status:failed OR status:error\n\
+         \x20             ^^\n\
+         `OR` is searched for as a word: \"or\" is a comma between the values of a field, as in `status:failed,error`; quote it if the word is meant"
+    );
+    assert!(
+        doubt("april AND ben")
+            .unwrap()
+            .contains("\"and\" is a space alone")
+    );
+    assert!(doubt("NOT status:sent").unwrap().contains("`-status:sent`"));
+    for meant in [
+        "april \"AND\" ben",
+        "april and ben",
+        "april or ben",
+        "OR",
+        "AND ben",
+        "april OR",
+        "april -OR ben",
+        "april ORder ben",
+        "subject:x OR,ben y",
+        "subject:AND type:OR backend:NOT",
+    ] {
+        assert_eq!(doubt(meant), None, "{meant}");
+    }
+}
+
+#[test]
 fn an_error_points_at_the_place_and_says_what_would_be_right() {
     assert_eq!(
         refused("type:x status:faild"),

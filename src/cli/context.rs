@@ -10,7 +10,11 @@ use anyhow::anyhow;
 use chrono::Utc;
 use clap::{Args, ValueEnum};
 
-use super::{error::Usage, operator::operator};
+use super::{
+    error::{Usage, place},
+    operator::operator,
+    output::tell,
+};
 use crate::{
     config::Config,
     console::shell_word,
@@ -129,6 +133,12 @@ pub(super) fn query(words: &[String]) -> anyhow::Result<(String, Query)> {
     let text = words.join(" ");
     let query =
         Query::parse(&text, &Context::local()).map_err(|error| Usage::query(&text, &error))?;
+    if let Some(doubt) = query.doubt(&text) {
+        let place = place(&text, &doubt);
+        tell(&format!(
+            "warning: a word of this query is hardly meant as one{place}"
+        ));
+    }
     Ok((text, query))
 }
 

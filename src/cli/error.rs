@@ -26,9 +26,13 @@ pub(super) struct Usage(pub(super) String);
 impl Usage {
     /// A query that cannot be read, with its place.
     pub(super) fn query(text: &str, error: &QueryError) -> Self {
-        let place = error.render(text).replace('\n', "\n  ");
-        Self(format!("this query cannot be read\n  {place}"))
+        Self(format!("this query cannot be read{}", place(text, error)))
     }
+}
+
+/// A query and what is to be said of a place in it, below what is said of the whole.
+pub(super) fn place(text: &str, error: &QueryError) -> String {
+    format!("\n{}", error.render(text)).replace('\n', "\n  ")
 }
 
 /// Says why the arguments cannot be read, or answers `--help` and `--version`.

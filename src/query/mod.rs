@@ -21,6 +21,34 @@ pub struct Query {
     pub terms: Vec<Term>,
 }
 
+impl Query {
+    /// A capital `AND`, `OR` or `NOT` between other terms of the text that was parsed: it is searched for like any word, and was hardly meant as one.
+    /// With what would be right.
+    pub fn doubt(&self, text: &str) -> Option<QueryError> {
+        let (first, last) = (self.terms.first()?, self.terms.last()?);
+        self.terms.iter().find_map(|term| {
+            let word = text.get(term.span.clone())?;
+            let right = match word {
+                _ if term == last => return None,
+                "NOT" => "\"not\" is a `-` in front, as in `-status:sent`",
+                _ if term == first => return None,
+                "AND" => "\"and\" is a space alone",
+                "OR" => {
+                    "\"or\" is a comma between the values of a field, as in `status:failed,error`"
+                }
+                _ => return None,
+            };
+            let message = format!(
+                "`{word}` is searched for as a word: {right}; quote it if the word is meant"
+            );
+            Some(QueryError {
+                message,
+                span: term.span.clone(),
+            })
+        })
+    }
+}
+
 /// One word of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {

@@ -65,6 +65,26 @@ fn letters_in_the_query_line_are_letters() {
 }
 
 #[test]
+fn a_query_in_the_words_of_another_language_is_answered_with_a_hint() {
+    let mut console = Console::open(Memory::of(100));
+    console
+        .press("/")
+        .type_in("status:failed OR status:error")
+        .press("enter");
+    assert_eq!(
+        console.state.table.asked.text,
+        "status:failed OR status:error"
+    );
+    assert!(
+        console.screen().contains("`OR` is searched for as a word"),
+        "{}",
+        console.screen()
+    );
+    console.press("j");
+    assert!(!console.screen().contains("searched for"));
+}
+
+#[test]
 fn a_query_that_cannot_be_read_points_at_the_place_and_changes_nothing() {
     let mut console = Console::open(Memory::of(100));
     console

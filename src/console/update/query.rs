@@ -11,6 +11,7 @@ use crate::{
         state::{Asked, Editing, Notice, Overlay, Prompt, State, Wanted},
     },
     message::{DisplayText, Status},
+    query::Query,
     store::Count,
 };
 
@@ -26,7 +27,10 @@ pub(super) fn begin(state: &mut State, text: &str, out: &mut Out) {
     let line = QueryLine::open(text);
     let text = line.text().to_owned();
     match state.setup.zone.read(&text, state.now) {
-        Ok(query) => state.table.asked = Asked { text, query },
+        Ok(query) => {
+            doubt(state, &text, &query);
+            state.table.asked = Asked { text, query };
+        }
         Err(error) => {
             let mut line = line;
             line.error = Some(error);
@@ -57,8 +61,16 @@ pub(super) fn show(state: &mut State, text: String, out: &mut Out) -> bool {
     if matches!(state.overlay, Some(Overlay::Query(_))) {
         state.overlay = None;
     }
+    doubt(state, &text, &query);
     go(state, Asked { text, query }, out);
     true
+}
+
+/// Says what is searched for and hardly meant so.
+fn doubt(state: &mut State, text: &str, query: &Query) {
+    if let Some(doubt) = query.doubt(text) {
+        state.hint = Some(Notice::bad(&doubt.message));
+    }
 }
 
 /// Shows a query that was read.
