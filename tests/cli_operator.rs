@@ -681,6 +681,22 @@ fn a_query_in_the_words_of_another_language_is_answered_with_a_hint() {
 }
 
 #[test]
+fn whoever_is_left_alone_is_so_for_a_reason_that_is_true() {
+    let postroom = three();
+    postroom.run(&["cancel", "--id", "3", "--yes"]).ok();
+    postroom.run(&["hold", "--id", "1", "--yes"]).ok();
+    for (action, left) in [
+        ("release", "2 left alone: not held"),
+        ("hold", "2 left alone: held already, Error or Sent"),
+        ("cancel", "1 left alone: Error already, or Sent"),
+        ("mark-sent", "3 left alone: not unconfirmed"),
+    ] {
+        let ran = postroom.run(&[action, "--all", "--dry-run"]).ok();
+        assert!(ran.stdout.ends_with(&format!("{left}\n")), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_resend_works_whatever_the_status_and_names_that_do_not_exist_are_said() {
     let postroom = three();
     postroom.deliver();

@@ -288,13 +288,8 @@ fn summary(action: Action, begin: &str, affected: &Affected, missing: &[Receiver
         affected.changed,
         "left alone: no longer what they were when they were counted",
     );
-    left(
-        affected.not_applicable,
-        match action {
-            Action::CleanUp { .. } => "left alone: still to be sent, or held",
-            _ => "left alone: their status does not allow it",
-        },
-    );
+    let why = format!("left alone: {}", action.left_alone());
+    left(affected.not_applicable, &why);
     match missing.len() {
         0 => {}
         1 => parts.push(format!("{} does not exist", named(missing))),

@@ -55,6 +55,18 @@ impl Action {
         }
     }
 
+    /// What those are that it means nothing to, as one would say of them: "3 receivers not held".
+    pub fn left_alone(self) -> &'static str {
+        match self {
+            Self::Hold => "held already, Error or Sent",
+            Self::Release => "not held",
+            Self::Cancel => "Error already, or Sent",
+            Self::MarkSent => "not unconfirmed",
+            // The first two leave nobody.
+            Self::Resend | Self::Delete | Self::CleanUp { .. } => "still to be sent, or held",
+        }
+    }
+
     /// Whether one that was chosen in one state and is in another now is still meant. Who may resend or delete whatever the status said yes to
     /// a status: what was Sent meanwhile must not go out again.
     fn still_means(self, chosen: State, now: State) -> bool {

@@ -81,7 +81,10 @@ pub(super) fn take_reach(state: &mut State, answer: Reach, out: &mut Out) {
         let name = order.action.name();
         let why = match (affected.armed, affected.not_applicable) {
             (0, 0) => "none of them is in the store any more".to_owned(),
-            (0, other) => format!("{} not in a state for it", counted(other, "receiver")),
+            (0, other) => {
+                let why = order.action.left_alone();
+                format!("{} {why}", counted(other, "receiver"))
+            }
             (armed, _) => format!("{} being sent right now", counted(armed, "receiver")),
         };
         state.overlay = None;

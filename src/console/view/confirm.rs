@@ -329,8 +329,9 @@ fn touched(lines: &mut Lines<'_>, order: &Order, reach: &Reach, hidden: u64, onl
     }
     if affected.not_applicable > 0 {
         let words = format!(
-            "{} not in a state for it, left alone.",
-            counted(affected.not_applicable, "receiver")
+            "{} left alone: {}.",
+            counted(affected.not_applicable, "receiver"),
+            order.action.left_alone()
         );
         lines.say(Role::Label, &words);
     }
