@@ -712,6 +712,40 @@ fn a_resend_works_whatever_the_status_and_names_that_do_not_exist_are_said() {
 }
 
 #[test]
+fn who_sends_again_over_a_paused_backend_is_told_that_nothing_goes_out_yet() {
+    let postroom = three();
+    postroom.run(&["hold", "--id", "3", "--yes"]).ok();
+    let told = "backend disk is paused: 2 receivers wait until `postroom backend disk resume`";
+    for (paused, arguments) in [
+        (false, ["resend", "type:feedback", "--yes"]),
+        (true, ["resend", "type:feedback", "--yes"]),
+        (true, ["resend", "type:feedback", "--dry-run"]),
+    ] {
+        if paused {
+            postroom.run(&["backend", "disk", "pause"]).ok();
+        }
+        let ran = postroom.run(&arguments).ok();
+        assert_eq!(ran.stderr.contains(told), paused, "{ran:?}");
+        assert!(ran.stdout.contains("2 receivers (2 Not sent)"), "{ran:?}");
+    }
+    let (_, seen) = postroom.answering(&["resend", "type:feedback"], "n", || ());
+    let (told, asked) = (seen.find(told).unwrap(), seen.find("Mark 2").unwrap());
+    assert!(told < asked, "{seen}");
+    let held = postroom.run(&["release", "is:held", "--yes"]).ok();
+    assert!(
+        held.stderr.contains("is paused: 1 receiver waits until"),
+        "{held:?}"
+    );
+    let failed = postroom.run(&["resend-failed"]).ok();
+    assert!(
+        failed.stderr.contains("disk is paused, 3 waiting"),
+        "{failed:?}"
+    );
+    let stopped = postroom.run(&["hold", "--all", "--yes"]).ok();
+    assert_eq!(stopped.stderr, "", "{stopped:?}");
+}
+
+#[test]
 fn resend_failed_takes_those_within_the_limit_and_counts_those_beyond() {
     let refusing = Script::accept_all()
         .rcpt(
@@ -884,9 +918,9 @@ fn a_command_whose_reader_has_seen_enough_ends_without_a_word_and_with_its_own_e
         (&["status"], 1),
         (&["status", "--format", "json"], 1),
         (&["preview", lines.to_str().unwrap()], 0),
+        (&["backend", "disk", "resume"], 0),
         (&["resend", "--all", "--dry-run"], 0),
         (&["resend", "--all", "--yes"], 0),
-        (&["backend", "disk", "resume"], 0),
         (&["deliver", "--format", "json"], 0),
         (&["deliver"], 0),
         (&["delete-receivers", "0", "--dry-run"], 0),

@@ -9,7 +9,7 @@ use super::{
     Exit,
     context::{Globals, acting, query},
     error::Usage,
-    output::{receivers, say, tell},
+    output::{receivers, say, tell, wait},
     progress::progress,
     prompt::{at_terminal, confirm, needs_terminal},
     receiver::number,
@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     message::{ReceiverId, Status},
     query::Query,
-    store::{Action, Affected, Chosen, Target},
+    store::{Action, Affected, Chosen, Reader, Target},
 };
 
 /// Whom an action means, and whether it is to be done.
@@ -106,18 +106,21 @@ pub(super) fn carry_out(
     leave: &Leave,
 ) -> Exit {
     if leave.dry_run {
-        let chosen = globals.look(config)?.choose(action, target)?;
+        let reader = globals.look(config)?;
+        let chosen = reader.choose(action, target)?;
         somebody(&chosen, target)?;
         say(&outlook(action, &chosen))?;
+        tell_of_pauses(&reader, &chosen)?;
         return Ok(0);
     }
     let store = globals.open(config)?;
-    let chosen = store.reader()?.choose(action, target)?;
+    let reader = store.reader()?;
+    let chosen = reader.choose(action, target)?;
     let would = chosen.would();
     somebody(&chosen, target)?;
     // Cleaning up is for cron, where nobody can be asked.
-    let asks = at_terminal() || !matches!(action, Action::CleanUp { .. });
-    if asks && !leave.yes {
+    let asks = !leave.yes && (at_terminal() || !matches!(action, Action::CleanUp { .. }));
+    if asks {
         let said = outlook(action, &chosen);
         if would.total() == 0 {
             needs_terminal()?;
@@ -125,10 +128,11 @@ pub(super) fn carry_out(
             return Ok(0);
         }
         tell(&said);
-        if !confirm(&question(action, &receivers(would.total())))? {
-            tell("Nothing was done.");
-            return Ok(1);
-        }
+    }
+    tell_of_pauses(&reader, &chosen)?;
+    if asks && !confirm(&question(action, &receivers(would.total())))? {
+        tell("Nothing was done.");
+        return Ok(1);
     }
     let bar = progress("{spinner} {pos}/{len} receivers");
     bar.set_length(would.total());
@@ -223,6 +227,19 @@ fn outlook(action: Action, chosen: &Chosen) -> String {
         );
     }
     lines.join("\n")
+}
+
+/// What is to go out and will not yet: nothing is sent over a paused backend.
+fn tell_of_pauses(reader: &Reader, chosen: &Chosen) -> anyhow::Result<()> {
+    if matches!(chosen.action(), Action::Resend | Action::Release) {
+        for (backend, n) in reader.paused_of(chosen)? {
+            let (name, waits) = (backend.shown(), wait(n));
+            tell(&format!(
+                "backend {name} is paused: {waits} until `postroom backend {name} resume`"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// So many numbers that are no receiver's are named one by one.

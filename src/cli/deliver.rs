@@ -12,6 +12,7 @@ use super::{
     ways::{limits, ways},
 };
 use crate::{
+    config::Config,
     delivery::{Tally, Work},
     store::{BackendRow, BackendState},
 };
@@ -59,7 +60,21 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
     if stopped {
         tell("postroom: stopped by a signal before the pass was over");
     }
-    for backend in states(globals, &config)? {
+    tell_of_pauses(globals, &config)?;
+    match args.format {
+        Format::Json => {
+            let mut line = Vec::new();
+            json_line(&mut line, &tally)?;
+            heard(io::stdout().lock().write_all(&line))?;
+        }
+        Format::Text => say(&words(&tally))?,
+    }
+    Ok(u8::from(stopped))
+}
+
+/// Which backends nothing is sent over though somebody waits for them.
+pub(super) fn tell_of_pauses(globals: &Globals, config: &Config) -> anyhow::Result<()> {
+    for backend in states(globals, config)? {
         let waiting = backend.waiting();
         if backend.kind.is_some() && backend.state() == BackendState::Paused && waiting > 0 {
             let name = backend.name.shown();
@@ -71,15 +86,7 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Exit {
             ));
         }
     }
-    match args.format {
-        Format::Json => {
-            let mut line = Vec::new();
-            json_line(&mut line, &tally)?;
-            heard(io::stdout().lock().write_all(&line))?;
-        }
-        Format::Text => say(&words(&tally))?,
-    }
-    Ok(u8::from(stopped))
+    Ok(())
 }
 
 /// `3 sent, 1 failed, 0 error`, and what else there was.

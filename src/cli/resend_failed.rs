@@ -1,6 +1,7 @@
 use super::{
     Exit,
     context::{Globals, acting},
+    deliver::tell_of_pauses,
     output::{receivers, say},
 };
 use crate::message::State;
@@ -26,5 +27,6 @@ pub(super) fn run(globals: &Globals, _: &Args) -> Exit {
         receivers(done.due),
         done.exceeded
     ))?;
+    tell_of_pauses(globals, &config)?;
     Ok(0)
 }

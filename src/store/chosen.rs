@@ -3,14 +3,15 @@
 //! A query that is asked again when the answer is "yes" finds others: who was handed over meanwhile, who failed meanwhile. So the numbers are kept, two or
 //! three bytes each: a million take a few MiB.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    Action, Affected, Reader, StoreError, Target, error::corrupt, plan::Plan, window::read_state,
+    Action, Affected, BackendState, Reader, StoreError, Target, error::corrupt, plan::Plan,
+    window::read_state,
 };
-use crate::message::{Reason, ReceiverId, State};
+use crate::message::{Reason, ReceiverId, State, Text};
 
 /// Receivers a look into the store brings.
 pub(super) const WINDOW: usize = 5_000;
@@ -44,6 +45,11 @@ impl Chosen {
     /// What the action would touch, and what it would leave alone.
     pub fn would(&self) -> &Affected {
         &self.would
+    }
+
+    /// What is to be done to them.
+    pub fn action(&self) -> Action {
+        self.action
     }
 
     /// How many of those it would touch an engine has claimed, and not begun to send: it lets go of them.
@@ -139,6 +145,39 @@ impl Reader {
     /// What an action would touch.
     pub fn affected(&self, action: Action, target: &Target) -> Result<Affected, StoreError> {
         self.choose(action, target).map(|chosen| chosen.would)
+    }
+}
+
+impl Reader {
+    /// Over which paused backends some of the chosen go, and how many: nobody sends these until it is resumed.
+    pub fn paused_of(&self, chosen: &Chosen) -> Result<Vec<(Text, u64)>, StoreError> {
+        let mut paused = BTreeMap::new();
+        let backends = self.backends()?;
+        if backends
+            .iter()
+            .all(|backend| backend.state != BackendState::Paused)
+        {
+            return Ok(Vec::new());
+        }
+        let mut chosen = chosen.iter();
+        loop {
+            let some: Vec<_> = chosen.by_ref().take(WINDOW).map(|(id, _)| id).collect();
+            if some.is_empty() {
+                let named = paused.into_iter().map(|(name, n)| (Text::from(name), n));
+                return Ok(named.collect());
+            }
+            self.run(|conn| {
+                let mut statement = conn.prepare_cached(
+                    "SELECT backend.name, count(*) FROM receiver JOIN backend ON backend.id = backend_id
+                     WHERE paused AND receiver.id IN (SELECT value FROM json_each(?)) GROUP BY backend.name",
+                )?;
+                let mut rows = statement.query([id_list(some)])?;
+                while let Some(row) = rows.next()? {
+                    *paused.entry(row.get::<_, String>(0)?).or_default() += row.get::<_, i64>(1)? as u64;
+                }
+                Ok(())
+            })?;
+        }
     }
 }
 
