@@ -73,12 +73,7 @@ fn while_the_server_is_down_nobody_is_an_error_and_when_it_returns_everything_go
 
 #[test]
 fn a_service_probes_once_an_interval_and_goes_on_by_itself() {
-    let mut server = Server::start(Script::accept_all()).unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.probe", "200ms")
-        .build();
-    server.stop();
+    let (mut server, postroom) = Postroom::to_one_that_is_down("200ms");
     postroom.submit(&[message(
         "m",
         "feedback",
@@ -181,12 +176,7 @@ fn twenty_receivers_in_a_row_refused_alike_for_policy_pause_the_backend() {
 
 #[test]
 fn a_large_message_that_waited_for_a_server_goes_out_when_it_is_back() {
-    let mut server = Server::start(Script::accept_all()).unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.probe", "1s")
-        .build();
-    server.stop();
+    let (mut server, postroom) = Postroom::to_one_that_is_down("1s");
     let mut large = message("large", "feedback", &["a@example.com"]);
     large["content"]["en"]["text"] = "A line of a large message.\n".repeat(1_000_000).into();
     postroom.submit(&[large]);

@@ -398,12 +398,7 @@ fn a_log_that_is_not_the_journals_has_the_time_and_the_level() {
 
 #[test]
 fn a_backend_that_goes_down_comes_back_or_is_paused_is_a_line_each() {
-    let mut server = Server::start(Script::accept_all()).unwrap();
-    let postroom = Setup::new()
-        .smtp("email", &server)
-        .set("backends.email.probe", "1s")
-        .build();
-    server.stop();
+    let (mut server, postroom) = Postroom::to_one_that_is_down("1s");
     postroom.submit(&several("m", 1));
     let mut service = Service::start(&postroom, &Log::Journal, None);
     let line = service.logs("is down");

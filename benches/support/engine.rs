@@ -3,9 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use postroom::{
-    delivery::{Backend, Engine, OnUnknown, Options, Policy, Way, Work, system_clock},
+    delivery::{Backend, Engine, OnUnknown, Policy, Way, Work, system_clock},
     store::Store,
 };
+
+#[path = "../../tests/support/options.rs"]
+mod options;
+use options::options;
 
 /// Starts to deliver over this backend, which is called `email`.
 pub fn engine(store: &Arc<Store>, backend: Arc<dyn Backend>, work: Work) -> Engine {
@@ -21,19 +25,5 @@ pub fn engine(store: &Arc<Store>, backend: Arc<dyn Backend>, work: Work) -> Engi
         probe: Duration::from_secs(30),
         rate: None,
     };
-    let options = Options {
-        kind: if work == Work::Forever {
-            "run"
-        } else {
-            "deliver"
-        },
-        by: "bench".to_owned(),
-        work,
-        lease: Duration::from_secs(120),
-        patience: Duration::from_secs(30),
-        min_free: 0,
-        clock: system_clock(),
-        seed: 1,
-    };
-    Engine::start(store, vec![way], options).expect("an engine")
+    Engine::start(store, vec![way], options(work, system_clock())).expect("an engine")
 }

@@ -7,7 +7,7 @@ use std::{
 
 use postroom::{
     backend::{Smtp, SmtpSettings, Tls},
-    delivery::{Backend, Clock, Engine, OnUnknown, Options, Policy, Way, Work},
+    delivery::{Backend, Clock, Engine, OnUnknown, Policy, Way},
     demo::server::Server,
     message::Timestamp,
 };
@@ -84,22 +84,4 @@ pub fn way(server: &Server, connections: usize) -> Way {
         ..SmtpSettings::new("email", "127.0.0.1", server.port())
     };
     way_by("email", Arc::new(Smtp::new(settings).unwrap()))
-}
-
-/// What an engine needs to know beside its ways.
-pub fn options(work: Work, clock: Clock) -> Options {
-    Options {
-        kind: if work == Work::Forever {
-            "run"
-        } else {
-            "deliver"
-        },
-        by: "test".to_owned(),
-        work,
-        lease: Duration::from_secs(120),
-        patience: Duration::from_secs(5),
-        min_free: 0,
-        clock,
-        seed: 1,
-    }
 }

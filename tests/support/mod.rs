@@ -19,6 +19,7 @@
 mod books;
 mod engine;
 mod mounts;
+mod options;
 mod process;
 mod screen;
 mod service;
@@ -48,8 +49,9 @@ use tempfile::TempDir;
 use toml::{Table, Value as Toml};
 
 pub use books::assert_explained;
-pub use engine::{Hands, options, way, way_by};
+pub use engine::{Hands, way, way_by};
 pub use mounts::{Disk, ReadOnly, with_own_mounts};
+pub use options::options;
 pub use process::{Ran, Running, peak};
 pub use rustix::process::Signal;
 pub use screen::Terminal;
@@ -176,6 +178,15 @@ impl Postroom {
     /// One whose only backend `email` is this server.
     pub fn to(server: &Server) -> Self {
         Setup::new().smtp("email", server).build()
+    }
+
+    /// One whose only backend `email` is a server that is down, and is probed this often.
+    pub fn to_one_that_is_down(probe: &str) -> (Server, Self) {
+        let mut server = Server::start(Script::accept_all()).unwrap();
+        let setup = Setup::new().smtp("email", &server);
+        let postroom = setup.set("backends.email.probe", probe).build();
+        server.stop();
+        (server, postroom)
     }
 
     pub fn folder(&self) -> PathBuf {

@@ -77,14 +77,20 @@ fn claim(place: &Engine) -> Vec<Claim> {
     claimed.unwrap()
 }
 
-#[test]
-fn what_was_claimed_while_the_gate_shut_is_free_again_and_not_tried() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, place) = two_are_due(folder.path());
+/// A lane that may use both of the two receivers, which are claimed for it.
+fn with_two_claimed(folder: &Path) -> (Arc<Store>, Engine, Lane, Vec<Claim>) {
+    let (store, place) = two_are_due(folder);
     let lane = lane(&place);
     lane.refresh(true).unwrap();
     let claims = claim(&place);
     assert_eq!(claims.len(), 2);
+    (store, place, lane, claims)
+}
+
+#[test]
+fn what_was_claimed_while_the_gate_shut_is_free_again_and_not_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, place, lane, claims) = with_two_claimed(folder.path());
 
     lane.trouble(None, &Trouble::of(Failure::default()));
     let routed = Router::new(store.reader().unwrap())
@@ -100,11 +106,7 @@ fn what_was_claimed_while_the_gate_shut_is_free_again_and_not_tried() {
 fn a_probe_goes_on_though_the_disk_refuses_to_let_the_others_go_and_they_are_free_when_it_does_not()
 {
     let folder = tempfile::tempdir().unwrap();
-    let (store, place) = two_are_due(folder.path());
-    let lane = lane(&place);
-    lane.refresh(true).unwrap();
-    let claims = claim(&place);
-    assert_eq!(claims.len(), 2);
+    let (store, place, lane, claims) = with_two_claimed(folder.path());
 
     let disk = rusqlite::Connection::open(store.path()).unwrap();
     disk.execute_batch("CREATE TRIGGER refuses BEFORE UPDATE OF engine ON receiver BEGIN SELECT RAISE(ABORT, 'no'); END")
