@@ -235,7 +235,7 @@ fn text_index(conn: &Connection) -> rusqlite::Result<Finding> {
     Ok(Ok(match behind {
         0 => "complete".to_owned(),
         n => format!(
-            "{n} receivers are not in it yet, which only makes looking for them slower: whatever delivers adds them"
+            "not complete, which only makes looking for what is new ({n}) slower: whatever delivers adds it"
         ),
     }))
 }
