@@ -71,6 +71,24 @@ fn ctrl_z_stops_the_console_and_fg_shows_it_whole_again() {
 }
 
 #[test]
+fn ctrl_z_in_a_question_stops_the_console_and_fg_shows_it_unanswered() {
+    let (postroom, _server) = refused();
+    let mut terminal = open(&postroom, &["console"]);
+    terminal.press("r");
+    terminal.wait_for("[y/N]");
+    terminal.press("\x1a");
+    terminal.wait_for(GIVEN_BACK);
+    terminal.wait_until_stopped();
+    terminal.signal(Signal::CONT);
+    terminal.wait_for(TAKEN);
+    terminal.wait_for("[y/N]");
+    assert_eq!(postroom.count("status:error"), 1, "nothing was resent");
+    terminal.press("nq");
+    terminal.wait_for(GIVEN_BACK);
+    assert!(terminal.wait().success());
+}
+
+#[test]
 fn a_signal_to_stand_still_gives_the_terminal_back_first() {
     let (postroom, _server) = refused();
     let terminal = open(&postroom, &["console"]);

@@ -195,6 +195,18 @@ const READING: &[Place] = &[
     Place::Overview,
     Place::Help,
 ];
+/// Wherever no text is written.
+const NOT_WRITING: &[Place] = &[
+    Place::Table,
+    Place::Detail,
+    Place::Causes,
+    Place::Overview,
+    Place::Question,
+    Place::Help,
+    Place::Copying,
+    Place::Filter,
+    Place::Columns,
+];
 const LINES: &[Place] = &[
     Place::Table,
     Place::Detail,
@@ -436,7 +448,7 @@ table! {
         "Show the keys of this place, and why some do nothing now.";
     Redraw "redraw" "redraw" [Key::ctrl('l')] READING None, always,
         "Clear the screen, draw it anew and read the store again.";
-    Suspend "suspend" "suspend" [Key::ctrl('z')] READING None, always,
+    Suspend "suspend" "suspend" [Key::ctrl('z')] NOT_WRITING None, always,
         "Go to the shell that started this; `fg` comes back.";
     Quit "quit" "quit" [Key::letter('q'), Key::ctrl('c')] SCREENS Some(12), always,
         "Quit. Asks when a job is running.";

@@ -351,6 +351,23 @@ fn ctrl_z_suspends_also_while_a_job_runs() {
 }
 
 #[test]
+fn ctrl_z_suspends_wherever_no_text_is_written_and_leaves_open_what_is_open() {
+    for keys in ["r", "a r", "3 enter y", "f", "C", "?", "o", "c"] {
+        let mut console = Console::open(Memory::of(1234));
+        console.press(keys);
+        let (place, overlay) = (
+            console.state.place(),
+            format!("{:?}", console.state.overlay),
+        );
+        console.press("ctrl-z");
+        assert_eq!(console.effects, [Effect::Suspend], "{keys}");
+        console.event(Event::Resumed);
+        assert_eq!(console.state.place(), place, "{keys}");
+        assert_eq!(format!("{:?}", console.state.overlay), overlay, "{keys}");
+    }
+}
+
+#[test]
 fn every_action_says_what_it_would_touch_and_waits_for_a_yes() {
     for (key, action, words) in [
         ("r", Action::Resend, "Resend 2 marked receivers?"),
