@@ -96,10 +96,17 @@ pub(super) fn act(state: &State) -> Option<&'static str> {
         };
         needs_one(state).or_else(|| none_left(state))
     } else if state.marks.is_empty() {
-        needs_row(state)
+        needs_row(state).or_else(|| deleted(state))
     } else {
         None
     }
+}
+
+/// Nothing can be done to a receiver that somebody has deleted while it was read.
+fn deleted(state: &State) -> Option<&'static str> {
+    let pane = &state.pane;
+    let gone = pane.id == state.table.cursor && pane.detail.is_none() && state.range.is_none();
+    gone.then_some("this receiver is no longer in the store")
 }
 
 pub(super) fn needs_job(state: &State) -> Option<&'static str> {

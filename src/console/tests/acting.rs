@@ -368,6 +368,40 @@ fn ctrl_z_suspends_wherever_no_text_is_written_and_leaves_open_what_is_open() {
 }
 
 #[test]
+fn nothing_is_offered_for_a_receiver_that_is_read_and_was_deleted_meanwhile() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut console = Console::sized(Memory::of(100), width, height);
+        console.press("3 enter");
+        assert!(
+            console.footer().contains("r resend"),
+            "{}",
+            console.footer()
+        );
+        console.store.remove(96);
+        console.tick();
+        assert!(
+            console.screen().contains("no longer in the store"),
+            "{}",
+            console.screen()
+        );
+        assert!(!console.footer().contains("resend"), "{}", console.footer());
+        console.press("r");
+        assert!(console.state.overlay.is_none());
+        assert_eq!(
+            console.hint(),
+            "resend: this receiver is no longer in the store"
+        );
+        // The marks are another matter.
+        console.press("esc down space r");
+        assert!(
+            console.screen().contains("Resend 1 marked receiver?"),
+            "{}",
+            console.screen()
+        );
+    }
+}
+
+#[test]
 fn every_action_says_what_it_would_touch_and_waits_for_a_yes() {
     for (key, action, words) in [
         ("r", Action::Resend, "Resend 2 marked receivers?"),
