@@ -379,13 +379,23 @@ fn what_is_held_elsewhere_while_a_resend_runs_is_told_as_not_tried() {
         postroom.run(&["hold", "--all", "--yes"]).ok();
         let service = served.then(|| served_by(&postroom));
         let courier = courier(&postroom, &server);
+        let (tell, news) = mpsc::channel();
         let outcome: Outcome = std::thread::scope(|threads| {
             let order = resend(Target::Query(query("")));
-            let resent =
-                threads.spawn(move || courier.carry_out(&order, &Stop::default(), &|_| {}));
+            let resent = threads.spawn(move || {
+                let tell = |said| drop(tell.send(said));
+                courier.carry_out(&order, &Stop::default(), &tell)
+            });
             assert!(server.wait_for(|ledger| ledger.met(Phase::Greeting) > 0, SOON));
             postroom.run(&["hold", "--all", "--yes"]).ok();
+            // The second from now on was looked for when all were held.
+            while news.try_recv().is_ok() {}
+            let said = news.iter().nth(1);
             server.release();
+            if !served {
+                let none = JobNews::Delivered { done: 0, total: 6 };
+                assert_eq!(said, Some(none), "what another holds is not done");
+            }
             resent.join().unwrap().unwrap()
         });
         assert_eq!(postroom.count("is:held"), 6);
@@ -398,6 +408,37 @@ fn what_is_held_elsewhere_while_a_resend_runs_is_told_as_not_tried() {
             service.terminate();
         }
     }
+}
+
+#[test]
+fn of_two_consoles_that_resend_the_same_each_tells_what_it_tried_itself_and_what_it_did_not() {
+    // The first is not greeted before the second has sent all.
+    let second = Arc::new(AtomicBool::new(false));
+    let greets = Arc::clone(&second);
+    let script = Script::accept_all().by(move |event| {
+        let waits = event.phase == Phase::Greeting && !greets.load(Ordering::Relaxed);
+        waits.then(|| Reply::raw("220 mail.example\r\n").when_released())
+    });
+    let (postroom, server) = stored(6, script);
+    let carry_out = || {
+        let order = resend(Target::Query(query("")));
+        let courier = courier(&postroom, &server);
+        courier
+            .carry_out(&order, &Stop::default(), &|_| {})
+            .unwrap()
+    };
+    let (slow, swift) = std::thread::scope(|threads| {
+        let slow = threads.spawn(carry_out);
+        assert!(server.wait_for(|ledger| ledger.met(Phase::Greeting) > 0, SOON));
+        second.store(true, Ordering::Relaxed);
+        let swift = carry_out();
+        server.release();
+        (slow.join().unwrap(), swift)
+    });
+    let tried = |outcome: &Outcome| outcome.tally.unwrap().tried();
+    assert_eq!((tried(&swift), swift.taken), (6, 0), "{swift:?}");
+    assert_eq!((tried(&slow), slow.taken), (0, 6), "{slow:?}");
+    assert!(server.with_ledger(|ledger| ledger.duplicates().is_empty()));
 }
 
 #[test]

@@ -268,19 +268,23 @@ impl StoreCourier {
                 engine = self.begin(job, stop)?;
             }
             let looked = Instant::now();
-            let waiting = reader.job_waiting(job)?;
+            let (done, over) = if let Some(engine) = &engine {
+                // What somebody else holds or takes is not done, though it no longer waits.
+                let tallies = [outcome.tally.unwrap_or_default(), engine.tally()];
+                let over = engine.is_done();
+                (tallies.iter().map(Tally::tried).sum(), over)
+            } else {
+                let waiting = reader.job_waiting(job)?;
+                (total.saturating_sub(waiting), waiting == 0)
+            };
             let pause = LOOK.max(looked.elapsed() * SELDOM);
-            news(JobNews::Delivered {
-                done: total.saturating_sub(waiting),
-                total,
-            });
-            let over = engine.as_ref().map_or(waiting == 0, Engine::is_done);
+            news(JobNews::Delivered { done, total });
             if over || stop.wait(pause) {
                 break;
             }
             // A service that ended meanwhile leaves the rest to whoever comes next; nobody watches for ever.
             if engine.is_none() && !self.served()? {
-                outcome.left = waiting;
+                outcome.left = reader.job_waiting(job)?;
                 outcome.waiting = Some("the service that was to deliver has ended".to_owned());
                 return Ok(outcome);
             }
@@ -297,14 +301,18 @@ impl StoreCourier {
         Ok(outcome)
     }
 
-    /// What no longer waits was not always tried: another console or command may have held it, or taken it out otherwise.
+    /// What no longer waits was not always tried by this resend: another console or command may have held it, sent it itself, or taken it out
+    /// otherwise. Of a service nobody knows for whom it tried.
     fn without_taken(
         &self,
         job: JobId,
         chosen: &Chosen,
         mut outcome: Outcome,
     ) -> anyhow::Result<Outcome> {
-        let reached = self.store.reader()?.job_reached(job, chosen)?;
+        let reached = match &outcome.tally {
+            Some(tally) => tally.tried() + outcome.left,
+            None => self.store.reader()?.job_reached(job, chosen)?,
+        };
         let all = outcome.affected.total();
         outcome.taken = all.saturating_sub(outcome.held + reached);
         Ok(outcome)

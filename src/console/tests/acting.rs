@@ -264,7 +264,7 @@ fn a_report_says_what_was_not_tried_since_something_else_was_done_to_it_meanwhil
     console.job(1, JobNews::Finished(Ok(outcome)));
     let screen = console.screen();
     let words: Vec<&str> = screen.split_whitespace().collect();
-    let report = "resend: 12 tried by the service, 48 not tried: held, cancelled, deleted or resent meanwhile, \
+    let report = "resend: 12 tried by the service, 48 not tried by this resend: held, cancelled, deleted or resent by others, \
                   2 left alone, changed meanwhile";
     assert!(words.join(" ").contains(report), "{screen}");
 }

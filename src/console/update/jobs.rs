@@ -241,7 +241,7 @@ pub fn told(order: &Order, result: &Result<Outcome, String>) -> Notice {
     if outcome.taken > 0 {
         bad = true;
         parts.push(format!(
-            "{} not tried: held, cancelled, deleted or resent meanwhile",
+            "{} not tried by this resend: held, cancelled, deleted or resent by others",
             grouped(outcome.taken)
         ));
     }
