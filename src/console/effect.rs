@@ -154,7 +154,7 @@ pub struct Outcome {
     pub held: u64,
     /// How many receivers of the job still wait.
     pub left: u64,
-    /// How many were never tried and wait no longer: something else has held, cancelled, deleted or resent them.
+    /// How many it never tried and that wait for it no longer: something else has held, cancelled, deleted or resent them.
     pub taken: u64,
     /// Why receivers of the job still wait, in a sentence, if some do (the backend is down, a service delivers them).
     pub waiting: Option<String>,
