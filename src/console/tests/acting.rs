@@ -87,11 +87,10 @@ fn a_question_warns_of_those_that_may_have_arrived_and_of_held_ones() {
         store.set(96, Of::FailedHeld);
         let mut console = Console::sized(store, width, height);
         console.press("r");
-        let words = |console: &Console| console.screen().replace(['│', '\n'], " ");
         let of_one = "This one may have arrived already";
-        assert!(words(&console).contains(of_one), "{}", console.screen());
+        assert!(console.words().contains(of_one), "{}", console.screen());
         console.press("n v j j j j v r");
-        let screen = words(&console);
+        let screen = console.words();
         for words in ["4 may have arrived already", "1 held", "[y/N]"] {
             assert!(screen.contains(words), "{words} in\n{}", console.screen());
         }
@@ -210,11 +209,7 @@ fn a_long_report_takes_two_lines_and_stays_until_esc() {
     console.job(1, JobNews::Finished(Ok(outcome)));
     let report =
         "resend: 1,204 sent, 31 failed, 12 error, 3 unconfirmed, 812 still waiting: sms is down";
-    let whole = |console: &Console| {
-        let screen = console.screen();
-        let words: Vec<&str> = screen.split_whitespace().collect();
-        words.join(" ").contains(report)
-    };
+    let whole = |console: &Console| console.words().contains(report);
     assert!(whole(&console), "{}", console.screen());
     // Neither keys nor what they have to say take it away, and the cursor stays in sight.
     for key in ["x", "G", "a", "?", "esc", "k", "2"] {
@@ -262,11 +257,9 @@ fn a_report_says_what_was_not_tried_since_something_else_was_done_to_it_meanwhil
         waiting: None,
     };
     console.job(1, JobNews::Finished(Ok(outcome)));
-    let screen = console.screen();
-    let words: Vec<&str> = screen.split_whitespace().collect();
     let report = "resend: 12 tried by the service, 48 not tried by this resend: held, cancelled, deleted or resent by others, \
                   2 left alone, changed meanwhile";
-    assert!(words.join(" ").contains(report), "{screen}");
+    assert!(console.words().contains(report), "{}", console.screen());
 }
 
 #[test]
@@ -499,22 +492,15 @@ fn a_question_says_that_an_engine_lets_go_of_what_it_was_about_to_send() {
 fn who_reads_of_one_receiver_is_told_when_the_marks_are_meant_and_not_that_one() {
     for (width, height) in [(200, 60), (80, 24), (40, 10)] {
         let mut console = Console::sized(Memory::of(100), width, height);
-        let said = |console: &Console| {
-            console
-                .screen()
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
         console.press("3 enter r");
-        let asked = said(&console);
+        let asked = console.words();
         assert!(
             asked.contains("Resend receiver 96") && !asked.contains("reading"),
             "{asked}"
         );
         // Another one is marked.
         console.press("n esc space j enter r");
-        let asked = said(&console);
+        let asked = console.words();
         assert!(
             asked.contains("Resend 1 marked receiver?"),
             "{}",
@@ -527,7 +513,7 @@ fn who_reads_of_one_receiver_is_told_when_the_marks_are_meant_and_not_that_one()
         );
         // And this one too.
         console.press("n esc space enter H");
-        let asked = said(&console);
+        let asked = console.words();
         assert!(
             asked.contains("Hold 2 marked receivers?"),
             "{}",
@@ -541,6 +527,6 @@ fn who_reads_of_one_receiver_is_told_when_the_marks_are_meant_and_not_that_one()
         assert!(asked.contains("[y/N]"), "{}", console.screen());
         // In the table nobody reads of one alone.
         console.press("n esc r");
-        assert!(!said(&console).contains("reading"), "{}", console.screen());
+        assert!(!console.words().contains("reading"), "{}", console.screen());
     }
 }

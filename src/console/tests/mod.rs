@@ -248,6 +248,13 @@ impl Console {
         lines.collect()
     }
 
+    /// What the screen says, wherever its lines break.
+    fn words(&self) -> String {
+        let screen = self.screen().replace(['│', '─', '█', '\n'], " ");
+        let words: Vec<&str> = screen.split_whitespace().collect();
+        words.join(" ")
+    }
+
     /// What was last said.
     fn hint(&self) -> &str {
         let hint = self.state.hint.as_ref();

@@ -238,9 +238,7 @@ proptest! {
         memory.armed = armed;
         let mut console = Console::open(memory);
         for key in keys {
-            let screen = console.screen().replace(['│', '─', '█', '\n'], " ");
-            let said: Vec<&str> = screen.split_whitespace().collect();
-            let said = said.join(" ");
+            let said = console.words();
             let (orders, shown, marked) = (
                 console.orders().len(),
                 console.state.table.asked.query.clone(),

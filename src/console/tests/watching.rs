@@ -76,8 +76,7 @@ fn a_query_that_the_store_cannot_answer_shows_the_error_in_full_and_no_rows_of_a
     console.store.unreadable = Some(why.to_owned());
     console.press("3");
     let screen = console.screen();
-    let words: Vec<&str> = screen.split_whitespace().collect();
-    assert!(words.join(" ").contains(why), "{screen}");
+    assert!(console.words().contains(why), "{screen}");
     assert!(!screen.contains("@example"), "no old row: {screen}");
     assert!(!screen.contains("match"), "{screen}");
     for (key, hint) in [("a", "all"), ("space", "mark"), ("r", "resend")] {
