@@ -442,6 +442,22 @@ fn of_two_consoles_that_resend_the_same_each_tells_what_it_tried_itself_and_what
 }
 
 #[test]
+fn a_resend_names_the_backend_that_its_receivers_wait_for_and_no_other() {
+    let (postroom, server) = stored(6, Script::accept_all());
+    let setup = Setup::new().smtp("email", &server).smtp("sms", &server);
+    postroom.configure(setup);
+    for backend in ["email", "sms"] {
+        postroom.run(&["backend", backend, "pause"]).ok();
+    }
+    let order = resend(Target::Query(query("")));
+    let outcome = courier(&postroom, &server)
+        .carry_out(&order, &Stop::default(), &|_| {})
+        .unwrap();
+    let waiting = outcome.waiting.unwrap();
+    assert_eq!(waiting, "6 still waiting: email is paused");
+}
+
+#[test]
 fn a_resend_that_rests_holds_nothing_and_goes_on_afterwards() {
     let answers = Arc::new(AtomicBool::new(false));
     let server_answers = Arc::clone(&answers);

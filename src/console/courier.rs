@@ -297,7 +297,7 @@ impl StoreCourier {
             outcome.held = self.store.stop_job(job, &self.stopping(job))?;
         }
         outcome.left = reader.job_waiting(job)?;
-        outcome.waiting = self.why_left(outcome.left)?;
+        outcome.waiting = self.why_left(job, outcome.left)?;
         Ok(outcome)
     }
 
@@ -358,16 +358,17 @@ impl StoreCourier {
     }
 
     /// Why receivers of the job still wait, if some do.
-    fn why_left(&self, waiting: u64) -> anyhow::Result<Option<String>> {
+    fn why_left(&self, job: JobId, waiting: u64) -> anyhow::Result<Option<String>> {
         if waiting == 0 {
             return Ok(None);
         }
-        let troubled: Vec<String> = self
-            .store
-            .reader()?
+        let reader = self.store.reader()?;
+        let theirs = reader.job_waits_for(job)?;
+        let troubled: Vec<String> = reader
             .backends()?
             .iter()
             .filter(|backend| backend.state != BackendState::Up)
+            .filter(|backend| theirs.iter().any(|name| name == backend.name.raw()))
             .map(|backend| format!("{} is {}", backend.name.shown(), backend.state.name()))
             .collect();
         let why = if troubled.is_empty() {

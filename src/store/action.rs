@@ -254,6 +254,17 @@ impl Reader {
         })
     }
 
+    /// The backends over which receivers of a resend still wait.
+    pub fn job_waits_for(&self, job: JobId) -> Result<Vec<String>, StoreError> {
+        self.run(|conn| {
+            conn.prepare_cached(
+                "SELECT name FROM backend WHERE id IN (SELECT backend_id FROM receiver INDEXED BY receiver_job WHERE job = ?)",
+            )?
+            .query_map([job.0], |row| row.get(0))?
+            .collect()
+        })
+    }
+
     /// How many of those that a resend chose are still in it or were tried since it began. The others something else has taken out of it.
     pub fn job_reached(&self, job: JobId, chosen: &Chosen) -> Result<u64, StoreError> {
         let (mut reached, mut meant) = (0, chosen.iter());
