@@ -14,6 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use postroom::{
@@ -244,6 +245,31 @@ fn a_pass_on_a_disk_that_stays_full_fails_and_the_next_one_sends_nobody_anything
             assert_eq!(postroom.deliver().sent, 41);
             assert_eq!(postroom.count("status:sent"), 60);
             server.with_ledger(|ledger| assert_eq!(ledger.entries.len(), 41));
+        },
+    );
+}
+
+#[test]
+fn a_disk_with_some_room_but_not_for_results_costs_the_server_one_message_begun_in_vain() {
+    with_own_mounts(
+        "a_disk_with_some_room_but_not_for_results_costs_the_server_one_message_begun_in_vain",
+        || {
+            let disk = Disk::of(4096);
+            let server = Server::start(Script::accept_all()).unwrap();
+            let postroom = Setup::new()
+                .smtp("email", &server)
+                .set("backends.email.connections", 1)
+                .set("delivery.min_free", "0")
+                .build_in(disk.path());
+            postroom.submit(&[message("m", "t", &["april@example.com"])]);
+            disk.fill_but(400);
+            let service = postroom.start(&["run"]);
+            assert!(server.wait_for(|ledger| ledger.met(Phase::Data) == 1, SOON));
+            assert!(!server.wait_for(|ledger| ledger.met(Phase::Data) > 1, Duration::from_secs(2)));
+            disk.free();
+            assert!(server.wait_for(|ledger| ledger.messages == 1, SOON));
+            service.terminate().ok();
+            assert_eq!(postroom.count("status:sent"), 1);
         },
     );
 }

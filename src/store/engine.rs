@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::{
     EngineRow, Ledger, Reader, Settlement, Store, StoreError, beside,
@@ -118,15 +118,21 @@ impl Engine {
 
     /// Says that it lives.
     pub fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.ledger.store().write_unflushed(|tx| {
-            tx.prepare_cached("UPDATE engine SET heartbeat_at = ?, lease_until = ? WHERE id = ?")?
-                .execute(params![
-                    millis(now),
-                    millis(now + self.lease),
-                    self.ledger.engine()
-                ])?;
-            Ok(())
-        })
+        let store = self.ledger.store();
+        store.write_unflushed(|tx| self.beat(tx, now))
+    }
+
+    /// The same after the disk refused something, and whether it has and takes all that an arm needs: else every message would be begun in vain.
+    pub fn may_arm(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.ledger.store().write(|tx| self.beat(tx, now))?;
+        self.ledger.keep_room()
+    }
+
+    fn beat(&self, tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
+        let until = millis(now + self.lease);
+        tx.prepare_cached("UPDATE engine SET heartbeat_at = ?, lease_until = ? WHERE id = ?")?
+            .execute(params![millis(now), until, self.ledger.engine()])?;
+        Ok(())
     }
 
     /// Frees what it still has claimed, and ends what is still armed as `bury` says.

@@ -250,12 +250,10 @@ impl Ledger {
             queue.arms = 0;
             std::mem::take(&mut queue.entries)
         };
-        // No arm without room for its results.
         if entries.iter().any(Entry::is_arm)
-            && let Err(error) = self.reserve.keep()
+            && let Err(error) = self.keep_room()
         {
-            let path = self.store.path();
-            entries = refuse_arms(entries, &explain_io(path, path, error));
+            entries = refuse_arms(entries, &error);
         }
         if entries.is_empty() {
             return Ok(());
@@ -288,6 +286,13 @@ impl Ledger {
                 Err(error)
             }
         }
+    }
+
+    /// No arm without room for its results.
+    pub(super) fn keep_room(&self) -> Result<(), StoreError> {
+        let path = self.store.path();
+        let kept = self.reserve.keep();
+        kept.map_err(|error| explain_io(path, path, error))
     }
 
     fn try_write(

@@ -71,9 +71,10 @@ static const char *ours(int fd, char *path, size_t room) {
     return strrchr(path, '/') + 1;
 }
 
-/* The error that a write or sync of one of our files must meet now; 0: none. */
-static int fault(void) {
-    if (broken && access(broken, F_OK) == 0)
+/* The error that a write or sync of one of our files must meet now; 0: none. If the file that breaks it says anything, only syncs fail. */
+static int fault(int sync) {
+    struct stat why;
+    if (broken && stat(broken, &why) == 0 && (sync || why.st_size == 0))
         return EIO;
     if (fail_at && __atomic_add_fetch(&met, 1, __ATOMIC_SEQ_CST) == fail_at) {
         char name[4096];
@@ -94,7 +95,7 @@ static int refuse(int fd) {
         return 0;
     char path[4096];
     int saved = errno;
-    int error = ours(fd, path, sizeof path) ? fault() : 0;
+    int error = ours(fd, path, sizeof path) ? fault(0) : 0;
     errno = error ? error : saved;
     return error;
 }
@@ -151,7 +152,7 @@ static int sync_by(int (*real)(int), int fd) {
     const char *name = ours(fd, path, sizeof path);
     if (!name)
         return real(fd);
-    int error = fault();
+    int error = fault(1);
     if (error) {
         errno = error;
         return -1;

@@ -15,6 +15,7 @@ use std::{
     path::PathBuf,
     process::{Command, Stdio},
     sync::{Arc, Mutex, OnceLock},
+    time::Duration,
 };
 
 use fastrand::Rng;
@@ -298,6 +299,32 @@ fn while_the_disk_refuses_nothing_is_sent_and_what_was_answered_is_written_when_
     fs::remove_file(disk.broken()).unwrap();
     let ran = deliver.wait().ok();
     assert_eq!(ran.json_lines()[0]["sent"], 6, "{ran:#?}");
+    assert_eq!(postroom.count("status:sent"), 6);
+    assert_explained(&postroom, &server, 1);
+}
+
+#[test]
+fn a_disk_that_takes_writes_and_keeps_none_costs_the_server_one_message_begun_in_vain() {
+    let broken = Arc::new(OnceLock::new());
+    let (server, postroom) = six(Script::accept_all().by({
+        let broken = Arc::clone(&broken);
+        move |event| {
+            if event.phase == Phase::Data && event.connection == 1 {
+                fs::write(broken.get().unwrap(), "sync").unwrap();
+            }
+            None
+        }
+    }));
+    let test = "a_disk_that_takes_writes_and_keeps_none_costs_the_server_one_message_begun_in_vain";
+    let Some(disk) = Disk::under(&postroom, test) else {
+        return;
+    };
+    broken.set(disk.broken()).unwrap();
+    let service = Running::spawn(&mut disk.command(&["run"]));
+    assert!(!server.wait_for(|ledger| ledger.met(Phase::Data) > 1, Duration::from_secs(2)));
+    fs::remove_file(disk.broken()).unwrap();
+    assert!(server.wait_for(|ledger| ledger.messages == 6, SOON));
+    service.terminate().ok();
     assert_eq!(postroom.count("status:sent"), 6);
     assert_explained(&postroom, &server, 1);
 }

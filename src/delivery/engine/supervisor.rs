@@ -236,7 +236,7 @@ impl Supervisor {
                 // What cannot be done now is tried again with the next round.
                 let _ = ledger.store().trim_log();
             }
-            if ledger.flush().is_ok() && self.place.heartbeat((self.options.clock)()).is_ok() {
+            if ledger.flush().is_ok() && self.place.may_arm((self.options.clock)()).is_ok() {
                 tracing::warn!("the store can be written again");
                 for lane in &self.shared.lanes {
                     lane.halt(false);
