@@ -5,11 +5,14 @@ use std::thread;
 use super::*;
 use crate::{message::Timestamp, store::engine::Engine};
 
-/// An engine in a new store.
+/// An engine in a new store, with two connections at work.
 fn engine(folder: &std::path::Path) -> Engine {
     let store = Arc::new(Store::create(&folder.join("postroom.db")).unwrap());
     let (lease, now) = (Duration::from_secs(60), Timestamp::default());
-    Engine::enter(&store, "deliver", "test".to_owned(), lease, now).unwrap()
+    let engine = Engine::enter(&store, "deliver", "test".to_owned(), lease, now).unwrap();
+    engine.ledger().begin();
+    engine.ledger().begin();
+    engine
 }
 
 /// Of a receiver that is not there: its fence fails.
@@ -25,8 +28,6 @@ fn a_leader_whose_group_a_flush_took_leads_no_other_and_waits_for_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
     let ledger = engine.ledger();
-    ledger.begin();
-    ledger.begin();
     thread::scope(|scope| {
         let writer = ledger.store().writer();
         let leader = scope.spawn(|| ledger.arm(an_arm()));
@@ -45,8 +46,6 @@ fn one_commit_serves_all_connections_that_have_come() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path());
     let ledger = engine.ledger();
-    ledger.begin();
-    ledger.begin();
     thread::scope(|scope| {
         let writer = ledger.store().writer();
         let arms = [(); 2].map(|()| scope.spawn(|| ledger.arm(an_arm())));
