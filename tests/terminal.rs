@@ -63,6 +63,15 @@ fn a_terminal_that_vanishes_without_a_signal_ends_the_console() {
 }
 
 #[test]
+fn a_terminal_that_vanishes_before_the_first_frame_ends_the_console_too() {
+    let (postroom, _server) = refused();
+    let mut terminal = Terminal::start(&postroom, (80, 24), &["console"], &[]);
+    terminal.wait_for(TAKEN);
+    terminal.hang_up();
+    assert_eq!(terminal.wait().signal(), Some(Signal::HUP.as_raw()));
+}
+
+#[test]
 fn ctrl_z_stops_the_console_and_fg_shows_it_whole_again() {
     let (postroom, _server) = refused();
     let mut terminal = open(&postroom, &["console"]);

@@ -117,21 +117,10 @@ pub fn run(parts: Parts) -> anyhow::Result<Vec<String>> {
         tick: Instant::now() + TICK,
     };
 
-    let mut next = runtime.execute(&mut screen, start(&mut state, &parts.query))?;
-    let until = Instant::now() + FIRST_FRAME;
-    while !state.is_ready()
-        && next != Next::End
-        && let Ok(first) = news.recv_deadline(until)
-    {
-        next = next.and(runtime.take(&mut screen, &mut state, first)?);
-    }
-    screen.draw(|frame| view(&state, frame))?;
-    while next != Next::End {
-        next = match runtime.turn(&mut screen, &mut state, &news) {
-            // Whoever meets it first: the keys, what is drawn, or who watches for it.
-            Err(_) if has_hung_up() => end(&jobs, SIGHUP),
-            turned => turned?,
-        };
+    match runtime.show(&mut screen, &mut state, &news, &parts.query) {
+        // Whoever meets it first: the keys, what is drawn, or who watches for it.
+        Err(_) if has_hung_up() => end(&jobs, SIGHUP),
+        shown => shown?,
     }
     drop(screen);
     Ok(last_words(&state, &jobs, &news))
@@ -167,6 +156,29 @@ struct Runtime {
 }
 
 impl Runtime {
+    /// Shows the first frame as soon as there is something to show, and goes on until the end.
+    fn show(
+        &mut self,
+        screen: &mut Screen,
+        state: &mut State,
+        news: &Receiver<News>,
+        query: &str,
+    ) -> anyhow::Result<()> {
+        let mut next = self.execute(screen, start(state, query))?;
+        let until = Instant::now() + FIRST_FRAME;
+        while !state.is_ready()
+            && next != Next::End
+            && let Ok(first) = news.recv_deadline(until)
+        {
+            next = next.and(self.take(screen, state, first)?);
+        }
+        screen.draw(|frame| view(state, frame))?;
+        while next != Next::End {
+            next = self.turn(screen, state, news)?;
+        }
+        Ok(())
+    }
+
     /// Waits for something to happen, takes in all that has happened by then, and draws once if the screen no longer shows it.
     fn turn(
         &mut self,
